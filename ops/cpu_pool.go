@@ -1,0 +1,129 @@
+package ops
+
+import (
+	"runtime"
+	"sync/atomic"
+
+	"netllm/ops/asm"
+)
+
+// pool is a set of persistent threads that run one kernel at a time together.
+// Between kernels that follow each other closely they wait in a loop, since
+// waking a sleeping thread takes as long as a small kernel; after a while
+// without work they sleep.
+type pool struct {
+	workers []*worker // the first one is the caller
+	alone   worker    // the caller when it works without the others
+
+	round   atomic.Uint32 // counts kernels; a change is the call to work
+	pending atomic.Int32  // workers that have not finished the round
+	stopped atomic.Bool
+
+	kernel  cpuKernel
+	backend *CPU
+	args    *Args
+}
+
+// worker is one thread's place in the pool, with its own scratch memory.
+type worker struct {
+	index, count int
+	gemm         asm.Workspace
+	floats       []float32
+	asleep       atomic.Bool
+	wake         chan struct{}
+}
+
+// spins bounds the waiting loops: some 50 microseconds.
+const spins = 1 << 16
+
+func (p *pool) start(threads int) {
+	p.alone = worker{index: 0, count: 1}
+	for i := range threads {
+		w := &worker{index: i, count: threads, wake: make(chan struct{}, 1)}
+		p.workers = append(p.workers, w)
+		if i > 0 {
+			go p.serve(w)
+		}
+	}
+}
+
+func (p *pool) stop() {
+	if p.stopped.Swap(true) {
+		return
+	}
+	p.round.Add(1)
+	p.wakeAll()
+}
+
+// solo runs a kernel on the caller's thread alone.
+func (p *pool) solo(k cpuKernel, c *CPU, a *Args) { k(c, a, &p.alone) }
+
+// run runs a kernel on all threads and returns when all have finished.
+func (p *pool) run(k cpuKernel, c *CPU, a *Args) {
+	n := len(p.workers)
+	if n == 1 {
+		p.solo(k, c, a)
+		return
+	}
+	p.kernel, p.backend, p.args = k, c, a
+	p.pending.Store(int32(n - 1))
+	p.round.Add(1)
+	p.wakeAll()
+	k(c, a, p.workers[0])
+	for i := 0; p.pending.Load() != 0; i++ {
+		if i > spins {
+			runtime.Gosched()
+		}
+	}
+}
+
+func (p *pool) wakeAll() {
+	for _, w := range p.workers[1:] {
+		if w.asleep.CompareAndSwap(true, false) {
+			w.wake <- struct{}{}
+		}
+	}
+}
+
+func (p *pool) serve(w *worker) {
+	var done uint32
+	for {
+		p.await(w, done)
+		done = p.round.Load()
+		if p.stopped.Load() {
+			return
+		}
+		p.kernel(p.backend, p.args, w)
+		p.pending.Add(-1)
+	}
+}
+
+// await returns when the round is no longer done.
+func (p *pool) await(w *worker, done uint32) {
+	for range spins {
+		if p.round.Load() != done {
+			return
+		}
+	}
+	w.asleep.Store(true)
+	// The round may have begun before the caller could see this worker
+	// asleep; whoever clears the flag first decides who acts.
+	if p.round.Load() != done && w.asleep.CompareAndSwap(true, false) {
+		return
+	}
+	<-w.wake
+}
+
+// span returns this worker's share of n items, in whole multiples of unit.
+func (w *worker) span(n, unit int) (from, to int) {
+	units := (n + unit - 1) / unit
+	return min(n, units*w.index/w.count*unit), min(n, units*(w.index+1)/w.count*unit)
+}
+
+// scratch returns n floats of this worker's own, with any content.
+func (w *worker) scratch(n int) []float32 {
+	if cap(w.floats) < n {
+		w.floats = make([]float32, n+n/4)
+	}
+	return w.floats[:n]
+}

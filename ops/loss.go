@@ -1,0 +1,55 @@
+package ops
+
+import (
+	"fmt"
+
+	"netllm/tensor"
+)
+
+// CrossEntropy returns the mean over rows of -log softmax(logits)[target], a
+// tensor of one element: logits [..., classes], targets I32 with one class
+// per row. Rows with a negative target do not count; at least one must.
+func CrossEntropy(c *Context, logits, targets tensor.Tensor) tensor.Tensor {
+	if targets.DType() != tensor.I32 || targets.Len() != logits.Rows() || logits.Rank() < 1 {
+		panic(fmt.Sprintf("ops: CrossEntropy: logits %v, targets %v", logits, targets))
+	}
+	logits, targets = Contiguous(c, logits).Flat(), targets.Reshape(targets.Len())
+	out, lse := c.New(tensor.F32, 1), c.New(tensor.F32, targets.Len())
+	c.args.T[0], c.args.T[1], c.args.T[2], c.args.T[3] = out, logits, targets, lse
+	c.run(OpCrossEntropy)
+	if c.needs(logits) {
+		c.record(node{name: "CrossEntropy", out: out, in: [4]tensor.Tensor{logits, targets}, aux: lse, backward: crossEntropyBackward})
+	}
+	return out
+}
+
+func crossEntropyBackward(c *Context, n *node, dout tensor.Tensor) {
+	if c.output(0, n.in[0]) {
+		c.args.T[1], c.args.T[2], c.args.T[3], c.args.T[4] = dout, n.in[0], n.in[1], n.aux
+		c.run(OpCrossEntropyBackward)
+	}
+}
+
+// MSE returns the mean of (a-b)², a tensor of one element. Both inputs can
+// have gradients.
+func MSE(c *Context, a, b tensor.Tensor) tensor.Tensor {
+	sameShape("MSE", a, b)
+	a, b = Contiguous(c, a), Contiguous(c, b)
+	out := c.New(tensor.F32, 1)
+	c.args.T[0], c.args.T[1], c.args.T[2] = out, a, b
+	c.run(OpMSE)
+	if c.needs(a, b) {
+		c.record(node{name: "MSE", out: out, in: [4]tensor.Tensor{a, b}, backward: mseBackward})
+	}
+	return out
+}
+
+func mseBackward(c *Context, n *node, dout tensor.Tensor) {
+	for i, sign := range []float32{1, -1} {
+		if c.output(0, n.in[i]) {
+			c.args.T[1], c.args.T[2], c.args.T[3] = dout, n.in[0], n.in[1]
+			c.args.F[0] = sign
+			c.run(OpMSEBackward)
+		}
+	}
+}

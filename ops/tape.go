@@ -1,0 +1,172 @@
+package ops
+
+import (
+	"fmt"
+	"math"
+
+	"netllm/tensor"
+)
+
+// Tape records operations for the backward pass, but only those with an input
+// that needs a gradient: a watched parameter, or a result that depends on one.
+// Computing with frozen weights alone records nothing.
+//
+// Gradients belong to storages. An operation's result must be written once,
+// by that operation, except where an operation says that it adds in place.
+type Tape struct {
+	nodes []node
+	index map[*tensor.Storage]int // of the storages that need gradients
+	grads []gradient
+	off   bool // while the backward pass itself computes
+}
+
+// gradient is what the tape knows of one storage that needs one.
+type gradient struct {
+	value tensor.Tensor // some tensor over the storage
+	grad  *tensor.Storage
+	fresh bool // grad has been allocated but nothing was written to it
+}
+
+// node is one recorded operation with what its backward pass needs.
+type node struct {
+	name, label string
+	backward    func(c *Context, n *node, dout tensor.Tensor)
+	out         tensor.Tensor
+	in          [4]tensor.Tensor
+	aux         tensor.Tensor
+	f           [2]float32
+	i           [3]int64
+}
+
+// NewTape returns an empty tape.
+func NewTape() *Tape { return &Tape{index: map[*tensor.Storage]int{}} }
+
+// Watch asks for the gradients of parameters in the steps up to the next
+// Context.Reset: Backward adds them to Param.Grad.
+func (t *Tape) Watch(params ...*Param) {
+	for _, p := range params {
+		if !p.Value.IsWhole() || !p.Grad.IsWhole() {
+			panic(fmt.Sprintf("ops: Watch: parameter %q is a view", p.Name))
+		}
+		t.index[p.Value.Storage()] = len(t.grads)
+		t.grads = append(t.grads, gradient{value: p.Value, grad: p.Grad.Storage()})
+	}
+}
+
+func (t *Tape) reset() {
+	clear(t.index)
+	t.grads, t.nodes = t.grads[:0], t.nodes[:0]
+}
+
+// Len returns the number of recorded operations.
+func (t *Tape) Len() int { return len(t.nodes) }
+
+// needs reports whether any of the inputs needs a gradient.
+func (c *Context) needs(inputs ...tensor.Tensor) bool {
+	t := c.Tape
+	if t == nil || t.off {
+		return false
+	}
+	for _, in := range inputs {
+		if in.IsZero() {
+			continue
+		}
+		if _, ok := t.index[in.Storage()]; ok {
+			return true
+		}
+	}
+	return false
+}
+
+// record adds a node and marks its output as needing a gradient.
+func (c *Context) record(n node) {
+	t := c.Tape
+	n.label = c.label
+	t.nodes = append(t.nodes, n)
+	if _, ok := t.index[n.out.Storage()]; !ok {
+		t.index[n.out.Storage()] = len(t.grads)
+		t.grads = append(t.grads, gradient{value: n.out})
+	}
+}
+
+// Backward computes the gradients of the scalar loss with respect to every
+// watched parameter and adds them to Param.Grad. It panics if loss does not
+// have one element or depends on no watched parameter.
+func (t *Tape) Backward(c *Context, loss tensor.Tensor) {
+	if loss.Len() != 1 || !c.needs(loss) {
+		panic(fmt.Sprintf("ops: Backward: %v is not a recorded scalar", loss))
+	}
+	t.off = true
+	defer func() { t.off = false }()
+	g, _ := c.gradOf(loss)
+	fill(c, g, 1)
+	for i := len(t.nodes) - 1; i >= 0; i-- {
+		n := &t.nodes[i]
+		entry := &t.grads[t.index[n.out.Storage()]]
+		if entry.grad == nil {
+			continue // nothing that counts depends on it
+		}
+		n.backward(c, n, n.out.With(entry.grad))
+	}
+}
+
+// gradOf returns the tensor that the gradient of x is to be written to, and
+// whether it is to be added to what is there. The zero Tensor means that no
+// gradient is wanted.
+func (c *Context) gradOf(x tensor.Tensor) (g tensor.Tensor, acc bool) {
+	if x.IsZero() {
+		return tensor.Tensor{}, false
+	}
+	i, ok := c.Tape.index[x.Storage()]
+	if !ok {
+		return tensor.Tensor{}, false
+	}
+	entry := &c.Tape.grads[i]
+	if entry.grad != nil {
+		return x.With(entry.grad), true
+	}
+	entry.grad = c.Arena.alloc(x.Storage().Size())
+	g = x.With(entry.grad)
+	if x.IsWhole() {
+		return g, false
+	}
+	// Only a part is written now: the rest must read as zero.
+	fill(c, tensor.Of(entry.grad, tensor.F32, entry.grad.Size()/4), 0)
+	return g, true
+}
+
+// output puts the gradient of x at place i of the primitive's outputs.
+func (c *Context) output(i int, x tensor.Tensor) (wanted bool) {
+	g, acc := c.gradOf(x)
+	c.args.T[i] = g
+	if acc {
+		c.args.Acc |= 1 << i
+	}
+	return !g.IsZero()
+}
+
+// FirstNonFinite reads the recorded results in the order in which they were
+// computed and describes the first one that holds a NaN or an infinity, by
+// operation and label. It returns "" if there is none. It is slow and meant
+// for the report of a failed step, before Reset.
+func (t *Tape) FirstNonFinite(c *Context) (string, error) {
+	for i := range t.nodes {
+		n := &t.nodes[i]
+		if !n.out.IsContiguous() {
+			continue
+		}
+		values, err := c.Floats(n.out)
+		if err != nil {
+			return "", err
+		}
+		for _, v := range values {
+			if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
+				if n.label == "" {
+					return n.name, nil
+				}
+				return n.name + " of " + n.label, nil
+			}
+		}
+	}
+	return "", nil
+}
