@@ -53,19 +53,24 @@ func (o *AdamW) Step(c *Context, scale float32) {
 	}
 }
 
-// ClipGradNorm scales the gradients of params so that the norm of all of them
-// together is at most maxNorm, and returns a tensor of one element, in the
-// arena, with the square of the norm before. Nothing is read back: the factor
-// min(1, maxNorm/(norm+1e-6)) is computed where the gradients are.
-func ClipGradNorm(c *Context, params []*Param, maxNorm float32) (squared tensor.Tensor) {
-	squared, factor := c.New(tensor.F32, 1), c.New(tensor.F32, 1)
-	for i, p := range params {
+// GradNormSquared returns a tensor of one element, in the arena, with the sum of
+// the squares of all gradients.
+func GradNormSquared(c *Context, params []*Param) tensor.Tensor {
+	squared := c.New(tensor.F32, 1)
+	fill(c, squared, 0)
+	for _, p := range params {
 		c.args.T[0], c.args.T[1] = squared, p.Grad
-		if i > 0 {
-			c.args.Acc = 1
-		}
+		c.args.Acc = 1
 		c.run(OpSumSquares)
 	}
+	return squared
+}
+
+// ClipGradNorm scales the gradients of params so that the norm of all of them
+// together is at most maxNorm. Nothing is read back: the factor
+// min(1, maxNorm/(norm+1e-6)) is computed where the gradients are.
+func ClipGradNorm(c *Context, params []*Param, maxNorm float32) {
+	squared, factor := GradNormSquared(c, params), c.New(tensor.F32, 1)
 	c.args.T[0], c.args.T[1] = factor, squared
 	c.args.F[0] = maxNorm
 	c.run(OpClipFactor)
@@ -73,5 +78,4 @@ func ClipGradNorm(c *Context, params []*Param, maxNorm float32) (squared tensor.
 		c.args.T[0], c.args.T[1] = p.Grad, factor
 		c.run(OpScale)
 	}
-	return squared
 }

@@ -14,19 +14,24 @@ type Mapping struct {
 }
 
 // MapFile maps a file. The tensors made from it are valid until Close. Writing
-// to its bytes is a fault.
+// to its bytes is a fault, and so is reading them after another process has
+// made the file shorter; replacing it by renaming does no harm.
 func MapFile(path string) (*Mapping, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
+	// Asked before opening: to open a named pipe waits for its other end.
+	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s: not a regular file", path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if info, err = f.Stat(); err != nil {
+		return nil, err
 	}
 	if info.Size() == 0 {
 		return &Mapping{path: path}, nil

@@ -57,8 +57,8 @@ func (s *Storage) Device() (handle any, base int) { return s.handle, s.base }
 // Carve makes part the storage of size bytes of s starting at byte off. It
 // reuses part's memory, so that an arena allocates no new object per tensor.
 func (s *Storage) Carve(part *Storage, off, size int) {
-	if off < 0 || size < 0 || off+size > s.size {
-		panic(fmt.Sprintf("tensor: Carve: bytes %d to %d of %d", off, off+size, s.size))
+	if off < 0 || size < 0 || size > s.size-off {
+		panic(fmt.Sprintf("tensor: Carve: %d bytes at %d of %d", size, off, s.size))
 	}
 	*part = Storage{handle: s.handle, base: s.base + off, size: size}
 	if s.handle == nil {

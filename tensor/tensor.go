@@ -2,6 +2,8 @@ package tensor
 
 import (
 	"fmt"
+	"math"
+	"math/bits"
 	"strings"
 	"unsafe"
 )
@@ -69,7 +71,11 @@ func (t *Tensor) setShape(shape []int) {
 			panic(fmt.Sprintf("tensor: dimension %d is %d", i, shape[i]))
 		}
 		t.shape[i], t.stride[i] = shape[i], n
-		n *= shape[i]
+		high, low := bits.Mul(uint(n), uint(shape[i]))
+		if high != 0 || low > math.MaxInt/8 { // 8 bytes: the widest element
+			panic(fmt.Sprintf("tensor: %v elements do not fit the address space", append([]int{}, shape...)))
+		}
+		n = int(low)
 	}
 }
 
@@ -151,8 +157,11 @@ func (t Tensor) String() string {
 }
 
 // IsContiguous reports whether the elements stand one after the other in row
-// order without gaps.
+// order without gaps. A tensor without elements is contiguous.
 func (t Tensor) IsContiguous() bool {
+	if t.Len() == 0 {
+		return true
+	}
 	n := 1
 	for i := int(t.rank) - 1; i >= 0; i-- {
 		if t.shape[i] != 1 && t.stride[i] != n {
@@ -172,7 +181,8 @@ func (t Tensor) IsWhole() bool {
 func (t Tensor) SameShape(u Tensor) bool { return t.rank == u.rank && t.shape == u.shape }
 
 // Reshape returns a view of the same elements with other dimensions. It panics
-// unless t is contiguous and the counts agree.
+// unless t is contiguous and the counts agree; the new rows of a block type
+// must be whole blocks, as the old ones are.
 func (t Tensor) Reshape(shape ...int) Tensor {
 	if !t.IsContiguous() {
 		panic(fmt.Sprintf("tensor: Reshape: %v is not contiguous", t))
@@ -180,16 +190,17 @@ func (t Tensor) Reshape(shape ...int) Tensor {
 	if n := count(shape); n != t.Len() {
 		panic(fmt.Sprintf("tensor: Reshape: %v has %d elements, %v has %d", t, t.Len(), append([]int{}, shape...), n))
 	}
-	if t.dtype.IsBlock() {
-		panic(fmt.Sprintf("tensor: Reshape: %v is of a block type", t))
-	}
+	from := t
 	t.shape, t.stride = [MaxRank]int{}, [MaxRank]int{}
 	t.setShape(shape)
+	if t.dtype.IsBlock() && t.Dim(-1)%t.dtype.BlockLen() != 0 {
+		panic(fmt.Sprintf("tensor: Reshape: %v to rows of %d: not a multiple of %d", from, t.Dim(-1), t.dtype.BlockLen()))
+	}
 	return t
 }
 
-// Flat returns t as a matrix [Rows, last dimension]. It panics unless t is
-// contiguous.
+// Flat returns t as a matrix [Rows, last dimension]; a matrix is returned as it
+// is, whatever its strides. It panics unless any other t is contiguous.
 func (t Tensor) Flat() Tensor {
 	if t.rank == 2 {
 		return t
@@ -293,8 +304,11 @@ func (t Tensor) Bytes() []byte {
 }
 
 // At returns one element of an F32 tensor in host memory, for tests and
-// examples.
+// examples. It panics unless there is one index for each dimension.
 func (t Tensor) At(index ...int) float32 {
+	if len(index) != int(t.rank) {
+		panic(fmt.Sprintf("tensor: At: index %v of %v", append([]int{}, index...), t))
+	}
 	off := 0
 	for i, x := range index {
 		if x < 0 || x >= t.shape[i] {

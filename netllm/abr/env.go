@@ -1,0 +1,162 @@
+// The simulator as an environment: sessions, observations, the 6x6 state.
+
+package abr
+
+import (
+	"errors"
+	"fmt"
+
+	"netllm/netllm"
+)
+
+const (
+	// Features and History are the rows and columns of the state matrix.
+	Features = 6
+	History  = 6
+
+	normalizerSec = 10.0 // of buffer and download time in the state
+)
+
+// Rows of the state matrix. A column is one step of history, the last the
+// newest; only NextSizes has another thing in its columns.
+const (
+	RowBitrate    = 0 // of the chunk fetched / the ladder's top
+	RowBuffer     = 1 // s / 10
+	RowThroughput = 2 // Mbyte/s as the player measures it, round-trip time included
+	RowDownload   = 3 // download time, s / 10
+	RowNextSizes  = 4 // size of the next chunk in each quality, Mbyte
+	RowRemaining  = 5 // chunks left / 48
+)
+
+// Observation is what an agent sees after a chunk has arrived. It belongs to
+// the environment, changes at its next step, and is not to be written to.
+type Observation struct {
+	// State is the matrix that learned policies read, zero where the
+	// session has no history yet.
+	State [Features][History]float64
+
+	Last      Chunk          // the chunk that just arrived
+	Remaining int            // chunks left to fetch, 47..0
+	NextBytes [Qualities]int // sizes of the next chunk; of chunk 0 when none is left
+	Video     *Video
+}
+
+// StateFloat32 writes the state row by row to dst, which has 36 elements. It
+// panics if dst is shorter.
+func (o *Observation) StateFloat32(dst []float32) {
+	dst = dst[:Features*History]
+	for f := range o.State {
+		for i, v := range o.State[f] {
+			dst[f*History+i] = float32(v)
+		}
+	}
+}
+
+// push puts chunk c in as the newest step.
+func (o *Observation) push(c Chunk) {
+	o.Last = c
+	o.Remaining = Chunks - 1 - c.Index
+	next := (c.Index + 1) % Chunks
+	for q := range o.NextBytes {
+		o.NextBytes[q] = o.Video.ChunkBytes[q][next]
+	}
+	for f := range o.State {
+		copy(o.State[f][:], o.State[f][1:])
+	}
+	const newest = History - 1
+	size := float64(c.SizeBytes)
+	o.State[RowBitrate][newest] = float64(c.BitrateKbps) / float64(BitratesKbps[Qualities-1])
+	o.State[RowBuffer][newest] = c.BufferSec / normalizerSec
+	o.State[RowThroughput][newest] = size / c.DelayMs / 1000
+	o.State[RowDownload][newest] = c.DelayMs / 1000 / normalizerSec
+	for q, bytes := range o.NextBytes {
+		o.State[RowNextSizes][q] = float64(bytes) / 1000 / 1000
+	}
+	o.State[RowRemaining][newest] = float64(o.Remaining) / Chunks
+}
+
+// EnvConfig says what an [Env] plays.
+type EnvConfig struct {
+	Video    *Video
+	Sessions []Session // Reset draws from these; may be empty if only ResetSession is used
+	Noise    bool      // every download time is multiplied by a factor in [0.9, 1.1)
+}
+
+// Env is the streaming simulator as an environment: an action is the quality,
+// 0..5, of the next chunk. Reset fetches chunk 0 in quality 0; 47 steps, whose
+// rewards are the QoE of the other chunks, end the episode. One goroutine uses
+// it at a time; neither Reset nor Step allocates.
+type Env struct {
+	config  EnvConfig
+	sim     simulator
+	rng     MT19937
+	obs     Observation
+	running bool
+}
+
+var _ netllm.Env[*Observation, int] = (*Env)(nil)
+
+// NewEnv makes an environment. It fails if the video or a session is not
+// valid.
+func NewEnv(config EnvConfig) (*Env, error) {
+	if config.Video == nil {
+		return nil, errors.New("abr: environment without a video")
+	}
+	if err := config.Video.Validate(); err != nil {
+		return nil, fmt.Errorf("abr: video %q: %w", config.Video.Name, err)
+	}
+	for i, s := range config.Sessions {
+		if err := s.validate(); err != nil {
+			return nil, fmt.Errorf("abr: session %d: %w", i, err)
+		}
+	}
+	return &Env{config: config}, nil
+}
+
+// Reset starts one of the sessions, drawn from seed as the noise is, and
+// returns what the agent sees after chunk 0.
+func (e *Env) Reset(seed uint64) (*Observation, error) {
+	if len(e.config.Sessions) == 0 {
+		return nil, errors.New("abr: environment without sessions")
+	}
+	e.rng.Seed(fold32(seed))
+	e.begin(e.config.Sessions[e.rng.IntRange(0, len(e.config.Sessions)-1)])
+	return &e.obs, nil
+}
+
+// ResetSession starts session s, with noise (if it is on) drawn from seed. The
+// last chunk's delay and reward of the observation are those of chunk 0.
+func (e *Env) ResetSession(s Session, seed uint64) (*Observation, error) {
+	if err := s.validate(); err != nil {
+		return nil, fmt.Errorf("abr: %w", err)
+	}
+	e.rng.Seed(fold32(seed))
+	e.begin(s)
+	return &e.obs, nil
+}
+
+func (e *Env) begin(s Session) {
+	e.sim.video = e.config.Video
+	e.sim.noise = nil
+	if e.config.Noise {
+		e.sim.noise = &e.rng
+	}
+	e.sim.start(s)
+	e.obs = Observation{Video: e.config.Video}
+	e.obs.push(e.sim.fetch(0))
+	e.running = true
+}
+
+// Step fetches the next chunk in the given quality. It fails if there is no
+// such quality or the episode is over; nothing has changed then.
+func (e *Env) Step(quality int) (netllm.Step[*Observation], error) {
+	if !e.running {
+		return netllm.Step[*Observation]{}, errors.New("abr: step without an episode: it has ended or was never started")
+	}
+	if quality < 0 || quality >= Qualities {
+		return netllm.Step[*Observation]{}, fmt.Errorf("abr: quality %d, want 0 to %d", quality, Qualities-1)
+	}
+	e.obs.push(e.sim.fetch(quality))
+	e.running = e.obs.Remaining > 0
+	return netllm.Step[*Observation]{Obs: &e.obs, Reward: e.obs.Last.Reward, Terminated: !e.running}, nil
+}

@@ -1,0 +1,7 @@
+//go:build !amd64 || noasm
+
+// Builds without assembly have the generic level only.
+
+package asm
+
+func detectLevel() level { return levelGeneric }

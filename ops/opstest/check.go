@@ -1,0 +1,138 @@
+package opstest
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"netllm/ops"
+	"netllm/tensor"
+)
+
+// placed is a case with its operands in a backend's memory.
+type placed struct {
+	args   ops.Args
+	stores [9]tensor.Tensor // the whole storage of each operand, flat
+}
+
+// place uploads the operands of a case.
+func (c *opCase) place(b ops.Backend) (*placed, error) {
+	p := &placed{args: ops.Args{F: c.f, I: c.i, Acc: c.acc}}
+	for i, o := range c.t {
+		switch {
+		case o == nil:
+			continue
+		case o.prepare:
+			w, err := b.Prepare(o.tensor)
+			if err != nil {
+				return nil, fmt.Errorf("prepare %v: %w", o.tensor, err)
+			}
+			p.args.T[i] = w
+			continue
+		}
+		if j := slices.Index(c.t[:i], o); j >= 0 {
+			p.args.T[i] = p.args.T[j]
+			continue
+		}
+		host := o.tensor.Storage()
+		store := b.Alloc(host.Size())
+		p.stores[i] = tensor.Of(store, o.tensor.DType(), host.Size()/4)
+		b.Upload(p.stores[i], host.Bytes())
+		p.args.T[i] = o.tensor.With(store)
+	}
+	return p, nil
+}
+
+// run performs the case and returns the bytes of all storages afterwards; those
+// of prepared weights are nil.
+func (c *opCase) run(b ops.Backend) (after [9][]byte, err error) {
+	p, err := c.place(b)
+	if err != nil {
+		return after, err
+	}
+	args := p.args
+	b.Run(c.op, &args)
+	args = ops.Args{Acc: ^c.acc} // the backend has a copy of its own
+	for i, store := range p.stores {
+		if store.IsZero() {
+			continue
+		}
+		after[i] = make([]byte, store.Storage().Size())
+		if err := b.Download(after[i], store); err != nil {
+			return after, fmt.Errorf("download: %w", err)
+		}
+		b.Free(store.Storage())
+	}
+	return after, nil
+}
+
+// check performs the case on b and on the reference and compares: outputs by
+// value, and all other memory bit by bit with what it was before.
+func (c *opCase) check(b ops.Backend) error {
+	ref := NewReference()
+	want, err := c.place(ref)
+	if err != nil {
+		return err
+	}
+	ref.Run(c.op, &want.args)
+	got, err := c.run(b)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for i, after := range got {
+		if after == nil {
+			continue
+		}
+		o := c.t[i]
+		written := map[int]bool{}
+		if slices.Contains(outputs(c.op), i) {
+			offs := offsets(o.tensor)
+			for _, off := range offs {
+				written[off] = true
+			}
+			errs = append(errs, c.compare(i, offs, after, ref.Float64s(want.args.T[i])))
+		}
+		before := o.tensor.Storage().Bytes()
+		for off := range len(after) / 4 {
+			old, now := binary.LittleEndian.Uint32(before[4*off:]), binary.LittleEndian.Uint32(after[4*off:])
+			if old != now && !written[off] {
+				errs = append(errs, fmt.Errorf("T%d (%v): element %d of the storage, which is not to be written: bits %08x, were %08x",
+					i, o.tensor, off, now, old))
+				break
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// compare checks the values of output i.
+func (c *opCase) compare(i int, offs []int, after []byte, want []float64) error {
+	var largest float64
+	for _, w := range want {
+		if a := math.Abs(w); !math.IsInf(w, 0) && a > largest {
+			largest = a
+		}
+	}
+	tol, wrong, first := tolerances[c.op], 0, ""
+	for k, off := range offs {
+		got := float64(math.Float32frombits(binary.LittleEndian.Uint32(after[4*off:])))
+		ok := tol.near(got, want[k], largest)
+		if c.op == ops.OpDropout && c.acc == 0 && ok { // masks are exact
+			ok = (got == 0) == (want[k] == 0)
+		}
+		if ok {
+			continue
+		}
+		if wrong == 0 {
+			first = fmt.Sprintf("element %d: got %v, want %v, off by %.2g, largest %.3g", k, got, want[k], got-want[k], largest)
+		}
+		wrong++
+	}
+	if wrong > 0 {
+		return fmt.Errorf("T%d (%v): %d of %d elements are wrong, first %s", i, c.t[i].tensor, wrong, len(offs), first)
+	}
+	return nil
+}

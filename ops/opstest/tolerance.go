@@ -1,0 +1,63 @@
+package opstest
+
+import (
+	"math"
+
+	"netllm/ops"
+)
+
+// tolerance says how far a float32 result may be from the float64 reference:
+// rel times the value wanted, plus abs times the largest value wanted in the
+// whole output.
+type tolerance struct{ rel, abs float64 }
+
+// ulp is the largest relative error of one rounding to float32.
+const ulp = 0x1p-24
+
+// tolerances of all primitives. A sum of n products has an error of the order
+// of sqrt(n) roundings of its largest terms; sums of the cases have up to a few
+// thousand terms. Exponentials may be wrong by 2e-7, as package asm has them,
+// and by as many roundings of their argument as it is large.
+var tolerances = [ops.NumOps]tolerance{
+	ops.OpFill:                 {},
+	ops.OpCopy:                 {rel: 2 * ulp}, // a product, and a sum where it accumulates
+	ops.OpAdd:                  {rel: ulp},
+	ops.OpMul:                  {rel: 2 * ulp, abs: ulp},
+	ops.OpAddRow:               {rel: ulp},
+	ops.OpSumRows:              {abs: 1e-6},
+	ops.OpMatMul:               {abs: 2e-6},
+	ops.OpGather:               {},
+	ops.OpScatterAdd:           {abs: 1e-6},
+	ops.OpRMSNorm:              {rel: 1e-6},
+	ops.OpRMSNormBackward:      {abs: 2e-6},
+	ops.OpLayerNorm:            {rel: 1e-6, abs: 1e-6},
+	ops.OpLayerNormBackward:    {abs: 4e-6},
+	ops.OpRoPE:                 {abs: 2e-7},
+	ops.OpAttention:            {abs: 5e-6},
+	ops.OpAttentionBackward:    {abs: 1e-5},
+	ops.OpSwiGLU:               {rel: 1e-6},
+	ops.OpSwiGLUBackward:       {rel: 1e-6, abs: 1e-6},
+	ops.OpLeakyReLU:            {rel: ulp},
+	ops.OpLeakyReLUBackward:    {rel: 2 * ulp, abs: ulp},
+	ops.OpDropout:              {rel: 4 * ulp, abs: ulp},
+	ops.OpCrossEntropy:         {rel: 2e-6},
+	ops.OpCrossEntropyBackward: {abs: 5e-6},
+	ops.OpMSE:                  {rel: 2e-6},
+	ops.OpMSEBackward:          {rel: 4 * ulp, abs: 2 * ulp},
+	ops.OpSumSquares:           {rel: 2e-6},
+	ops.OpClipFactor:           {rel: 1e-6},
+	ops.OpScale:                {rel: ulp},
+	ops.OpAdamW:                {rel: 2e-6, abs: 1e-6},
+}
+
+// near reports whether got is as good as want; NaN and infinities must agree.
+func (tol tolerance) near(got, want, largest float64) bool {
+	switch {
+	case math.IsNaN(want):
+		return math.IsNaN(got)
+	case math.IsInf(want, 0) || math.Abs(want) > math.MaxFloat32:
+		return math.IsInf(got, 0) && got > 0 == (want > 0)
+	}
+	// The smallest normal number: below it, precision may be gone.
+	return math.Abs(got-want) <= tol.rel*math.Abs(want)+tol.abs*largest+0x1p-126
+}

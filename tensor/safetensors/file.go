@@ -1,0 +1,220 @@
+package safetensors
+
+// An open model: opening, closing, and asking for tensors.
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"netllm/tensor"
+	"netllm/tensor/internal/fileio"
+)
+
+// The names that [Open] looks for in a folder.
+const (
+	modelName = "model.safetensors"
+	indexName = "model.safetensors.index.json"
+)
+
+// File is an open safetensors file, or the shards of a model. Its methods may
+// be called from several goroutines at once, but for Close.
+type File struct {
+	path     string
+	mappings []*tensor.Mapping
+	metadata map[string]string
+	closed   bool
+	records  []record
+	names    map[string]int
+
+	mu sync.Mutex // guards records[].store
+}
+
+// Info describes one tensor of a file.
+type Info struct {
+	Name   string
+	Type   string       // as the file says
+	DType  tensor.DType // Invalid if package tensor does not have the type
+	Shape  []int        // row-major
+	File   string       // the file that it is in: one of the shards, or the only one
+	Offset int64        // of the first byte, from that file's start
+	Bytes  int64
+}
+
+// record is a tensor's description and its bytes.
+type record struct {
+	Info
+	data  []byte
+	store *tensor.Storage // nil until asked for
+}
+
+// Open opens and checks the file at path; the shards of the index at path, if
+// its name ends in .json; or the model.safetensors or
+// model.safetensors.index.json of the folder at path. Memory of the tensors is
+// the mapped files', until Close.
+func Open(path string) (*File, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("safetensors: %w", err)
+	}
+	if info.IsDir() {
+		if path, err = find(path); err != nil {
+			return nil, fmt.Errorf("safetensors: %w", err)
+		}
+	}
+	f := newFile(path)
+	if strings.HasSuffix(path, ".json") {
+		err = f.openIndex()
+	} else {
+		err = f.add(path)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// find returns the model in the folder dir.
+func find(dir string) (string, error) {
+	for _, name := range []string{modelName, indexName} {
+		path := filepath.Join(dir, name)
+		_, err := os.Stat(path)
+		if err == nil {
+			return path, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return "", err
+		}
+	}
+	return "", fmt.Errorf("%s: neither %s nor %s in this folder", dir, modelName, indexName)
+}
+
+// Parse opens the content of a single file, for example one embedded in the
+// program. The tensors are views of data, which must not change. Errors call
+// it name.
+func Parse(name string, data []byte) (*File, error) {
+	f := newFile(name)
+	if err := f.take(name, data); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+func newFile(path string) *File {
+	return &File{path: path, metadata: map[string]string{}, names: map[string]int{}}
+}
+
+// add maps one file and takes its tensors in.
+func (f *File) add(path string) error {
+	m, err := tensor.MapFile(path)
+	if err != nil {
+		return fmt.Errorf("safetensors: %w", err)
+	}
+	f.mappings = append(f.mappings, m)
+	return f.take(path, m.Bytes())
+}
+
+// take checks the content of one file and takes its tensors in.
+func (f *File) take(path string, data []byte) error {
+	h, err := parseFile(path, data)
+	if err != nil {
+		return fmt.Errorf("safetensors: %s: %w", path, err)
+	}
+	for _, r := range h.records {
+		if i, ok := f.names[r.Name]; ok {
+			return fmt.Errorf("safetensors: tensor %q is in two shards, %s and %s", r.Name, f.records[i].File, path)
+		}
+		f.names[r.Name] = len(f.records)
+		f.records = append(f.records, r)
+	}
+	for k, v := range h.metadata {
+		if _, ok := f.metadata[k]; !ok {
+			f.metadata[k] = v
+		}
+	}
+	return nil
+}
+
+// Path returns the name of the file or index that was opened.
+func (f *File) Path() string { return f.path }
+
+// Metadata returns the text that the file has beside its tensors (the
+// __metadata__ of the header), which may be empty. Of shards that differ in a
+// value the first one, by file name, counts.
+func (f *File) Metadata() map[string]string { return maps.Clone(f.metadata) }
+
+// Close gives the mapped memory back. The tensors must not be used any more;
+// names, infos and metadata stay.
+func (f *File) Close() error {
+	f.closed = true
+	var errs []error
+	for _, m := range f.mappings {
+		if err := m.Close(); err != nil {
+			errs = append(errs, fmt.Errorf("safetensors: %s: close: %w", m.Path(), err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Tensors describes all tensors in the order of their bytes in the file; shards
+// follow one another by file name.
+func (f *File) Tensors() []Info {
+	infos := make([]Info, len(f.records))
+	for i, r := range f.records {
+		infos[i] = r.Info
+		infos[i].Shape = slices.Clone(r.Shape)
+	}
+	return infos
+}
+
+// Names returns the tensors' names in the order of [File.Tensors].
+func (f *File) Names() []string {
+	names := make([]string, len(f.records))
+	for i, r := range f.records {
+		names[i] = r.Name
+	}
+	return names
+}
+
+// Info describes the tensor of that name, if there is one.
+func (f *File) Info(name string) (Info, bool) {
+	i, ok := f.names[name]
+	if !ok {
+		return Info{}, false
+	}
+	info := f.records[i].Info
+	info.Shape = slices.Clone(info.Shape)
+	return info, true
+}
+
+// Tensor returns a tensor, read-only, as a view of the file; asked for again,
+// it has the same storage. Only elements that the file does not align are
+// copied. A type that package tensor does not have, or more dimensions than
+// [tensor.MaxRank], is an error ([errors.ErrUnsupported]).
+func (f *File) Tensor(name string) (tensor.Tensor, error) {
+	i, ok := f.names[name]
+	if !ok {
+		return tensor.Tensor{}, fmt.Errorf("safetensors: %s: no tensor %q", f.path, name)
+	}
+	r := &f.records[i]
+	switch {
+	case r.DType == tensor.Invalid:
+		return tensor.Tensor{}, fmt.Errorf("safetensors: %s: tensor %q: type %s is not supported (%w)", r.File, name, r.Type, errors.ErrUnsupported)
+	case len(r.Shape) > tensor.MaxRank:
+		return tensor.Tensor{}, fmt.Errorf("safetensors: %s: tensor %q: %d dimensions %v, at most %d (%w)", r.File, name, len(r.Shape), r.Shape, tensor.MaxRank, errors.ErrUnsupported)
+	case f.closed:
+		return tensor.Tensor{}, fmt.Errorf("safetensors: %s: tensor %q: the file is closed", r.File, name)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if r.store == nil {
+		r.store = fileio.Storage(r.data, r.DType)
+	}
+	return tensor.Of(r.store, r.DType, r.Shape...), nil
+}

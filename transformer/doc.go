@@ -1,0 +1,20 @@
+// Package transformer holds language models made of package ops' operations,
+// and low-rank adapters for them.
+//
+// [Load] reads a [Llama] from a GGUF file or a Hugging Face folder. Its
+// weights stay in the mapped file and are never changed. Input is token ids or
+// embeddings of any origin:
+//
+//	backend := ops.NewCPU(0)
+//	model, err := transformer.Load(backend, "model.gguf")
+//	...
+//	c := ops.NewContext(backend)
+//	cache := model.NewCache(backend, 1, 64)
+//	ids, err := transformer.Generate(c, model, []int32{1, 403}, cache, transformer.Greedy(16))
+//
+// A [LoRA] is a set of low-rank matrices beside some of a model's linear
+// layers. [Llama.WithLoRA] returns the adapted model, which shares all its
+// weights with the original: several adapters can serve at once.
+//
+// [Body] is what a task needs of a model: token vectors in, features out.
+package transformer
