@@ -94,9 +94,9 @@ func (k *Cache) Free() {
 	k.keys, k.values = nil, nil
 }
 
-// extend stores the keys and values of new tokens of a layer and returns views
+// Extend stores the keys and values of new tokens of a layer and returns views
 // of all up to and including them. The caller adds to Len after the last layer.
-func (k *Cache) extend(c *ops.Context, layer int, key, value tensor.Tensor) (keys, values tensor.Tensor) {
+func (k *Cache) Extend(c *ops.Context, layer int, key, value tensor.Tensor) (keys, values tensor.Tensor) {
 	end := k.Len + key.Dim(1)
 	ops.CopyInto(c, k.keys[layer].Slice(1, k.Len, end), key)
 	ops.CopyInto(c, k.values[layer].Slice(1, k.Len, end), value)

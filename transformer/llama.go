@@ -112,7 +112,7 @@ func (m *Llama) block(c *ops.Context, i int, x tensor.Tensor, pos int, cache *Ca
 	q = ops.RoPE(c, q, m.rope, pos, m.Style)
 	k = ops.RoPE(c, k, m.rope, pos, m.Style)
 	if cache != nil {
-		k, v = cache.extend(c, i, k, v)
+		k, v = cache.Extend(c, i, k, v)
 	}
 	a := ops.Attention(c, q, k, v, pos)
 	x = ops.Add(c, x, b.O.Forward(c, a.Reshape(batch, seq, f.Heads*f.HeadDim)))

@@ -93,6 +93,10 @@ func NewLoRA(b ops.Backend, body Adaptable, config LoRAConfig, seed uint64) (*Lo
 	return l, nil
 }
 
+// MatchesTarget reports whether one of the targets names the layer: in full, or
+// by its last dotted parts.
+func MatchesTarget(layer string, targets []string) bool { return matchTarget(layer, targets) != "" }
+
 // matchTarget returns the target that names the layer: in full, or by its last
 // dotted parts.
 func matchTarget(layer string, targets []string) string {

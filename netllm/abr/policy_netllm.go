@@ -60,7 +60,7 @@ func (p *Learned) Decide(o *Observation) (int, error) {
 	o.StateFloat32(state[:])
 	// The action is not known yet: its token is left out, and nothing before
 	// it sees it.
-	p.past.add(state[:], p.cond.input(p.wanted), 0, int32(min(p.asked, p.network.Config.Timesteps-1)))
+	p.past.add(state[:], float32(p.wanted), 0, int32(min(p.asked, p.network.Config.Timesteps-1)))
 	p.asked++
 
 	p.c.Reset()

@@ -6,9 +6,8 @@ import "math"
 
 // Exp stores e**x[i] in dst[i]. dst may be x. It panics if the lengths differ.
 //
-// The relative error is below 2e-7 wherever the result is a normal number. Below
-// that (x < -87.34) results underflow gradually and reach 0 at x < -103.98;
-// above x = 88.72284 they are +Inf. NaN gives NaN.
+// The relative error is below 2e-7. Results that would be denormal (x < -87.3365) are
+// flushed to 0, those above the largest float32 (x > 88.72283) are +Inf; NaN gives NaN.
 func Exp(dst, x []float32) {
 	sameLen2("Exp", len(dst), len(x))
 	exp(dst, x)
@@ -46,11 +45,21 @@ func SiLUMulBackward(dgate, dup, dout, gate, up []float32) {
 	siluMulBackward(dgate, dup, dout, gate, up)
 }
 
+// expLow is a little above ln(2**-126): below it Exp is 0.
+const expLow = -87.3365
+
 func expGeneric(dst, x []float32) {
 	dst = dst[:len(x)]
 	for i, v := range x {
-		dst[i] = float32(math.Exp(float64(v)))
+		dst[i] = exp1(v)
 	}
+}
+
+func exp1(v float32) float32 {
+	if v < expLow {
+		return 0
+	}
+	return float32(math.Exp(float64(v)))
 }
 
 func softmaxRowGeneric(dst, x []float32) float32 {
@@ -61,7 +70,7 @@ func softmaxRowGeneric(dst, x []float32) float32 {
 	}
 	var s float64
 	for i, v := range x {
-		e := float32(math.Exp(float64(v - m)))
+		e := exp1(v - m)
 		dst[i] = e
 		s += float64(e)
 	}

@@ -98,15 +98,15 @@ func (g *product) gemvRows(ws *Workspace) {
 
 // gemvColumns computes a single row of C from a B whose rows are contiguous.
 func (g *product) gemvColumns() {
-	wide := 128
-	if !useAVX512 {
-		wide = 64
-	}
 	_, nr := tileShape()
 	for j, cols := 0, 0; j < g.n; j += cols {
-		cols = wide
-		if g.n-j < wide {
-			cols = min(nr, g.n-j)
+		switch rest := g.n - j; {
+		case rest >= 128 && useAVX512:
+			cols = 128
+		case rest >= 64:
+			cols = 64
+		default:
+			cols = min(nr, rest)
 		}
 		for pc := 0; pc < g.k; pc += gemmKC {
 			t := strip{k: min(gemmKC, g.k-pc), acs: 4 * g.acs, brs: 4 * g.brs, alpha: g.alpha, beta: g.betaAt(pc)}
@@ -211,6 +211,8 @@ func runStrip(t *strip, rows, panels, cols int, a, b, c *float32) {
 	switch {
 	case useAVX512 && cols == 128:
 		gemmStrip128AVX512(rows, panels, t.k, a, t.ars, t.acs, t.astep, b, t.brs, c, t.ldc, t.alpha, t.beta, 16)
+	case useAVX512 && cols == 64:
+		gemmStrip64AVX512(rows, panels, t.k, a, t.ars, t.acs, t.astep, b, t.brs, c, t.ldc, t.alpha, t.beta, 16)
 	case useAVX512 && cols > 16:
 		gemmStrip32AVX512(rows, panels, t.k, a, t.ars, t.acs, t.astep, b, t.brs, c, t.ldc, t.alpha, t.beta, cols-16)
 	case useAVX512:

@@ -5255,6 +5255,129 @@ rows1next:
 	VZEROUPPER
 	RET
 
+// func gemmStrip64AVX512(rows int, panels int, k int, a *float32, ars int, acs int, astep int, b *float32, brs int, c *float32, ldc int, alpha float32, beta float32, last int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·gemmStrip64AVX512(SB), NOSPLIT, $0-104
+	MOVQ panels+8(FP), R13
+	MOVQ a+24(FP), SI
+	MOVQ ars+32(FP), R8
+	MOVQ acs+40(FP), R9
+	MOVQ brs+64(FP), R10
+	MOVQ c+72(FP), DI
+	MOVQ ldc+80(FP), R11
+	MOVQ last+96(FP), CX
+
+	// K1 = the low last bits.
+	MOVL  $0x00000001, AX
+	SHLL  CL, AX
+	DECL  AX
+	KMOVW AX, K1
+
+rows1panel:
+	// Bring the tile of C near; zero the accumulators; set the row pointers.
+	MOVQ       DI, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	PREFETCHT0 128(CX)
+	PREFETCHT0 192(CX)
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	MOVQ       b+56(FP), BX
+	MOVQ       SI, AX
+	MOVQ       k+16(FP), CX
+	SHRQ       $+2, CX
+	JZ         rows1tail
+
+rows1loop:
+	VBROADCASTSS (AX), Z2
+	VFMADD231PS  (BX), Z2, Z8
+	VFMADD231PS  64(BX), Z2, Z9
+	VFMADD231PS  128(BX), Z2, Z10
+	VFMADD231PS  192(BX), Z2, K1, Z11
+	ADDQ         R10, BX
+	ADDQ         R9, AX
+	VBROADCASTSS (AX), Z2
+	VFMADD231PS  (BX), Z2, Z8
+	VFMADD231PS  64(BX), Z2, Z9
+	VFMADD231PS  128(BX), Z2, Z10
+	VFMADD231PS  192(BX), Z2, K1, Z11
+	ADDQ         R10, BX
+	ADDQ         R9, AX
+	VBROADCASTSS (AX), Z2
+	VFMADD231PS  (BX), Z2, Z8
+	VFMADD231PS  64(BX), Z2, Z9
+	VFMADD231PS  128(BX), Z2, Z10
+	VFMADD231PS  192(BX), Z2, K1, Z11
+	ADDQ         R10, BX
+	ADDQ         R9, AX
+	VBROADCASTSS (AX), Z2
+	VFMADD231PS  (BX), Z2, Z8
+	VFMADD231PS  64(BX), Z2, Z9
+	VFMADD231PS  128(BX), Z2, Z10
+	VFMADD231PS  192(BX), Z2, K1, Z11
+	ADDQ         R10, BX
+	ADDQ         R9, AX
+	DECQ         CX
+	JNZ          rows1loop
+
+rows1tail:
+	MOVQ k+16(FP), CX
+	ANDQ $+3, CX
+	JZ   rows1update
+
+rows1single:
+	VBROADCASTSS (AX), Z2
+	VFMADD231PS  (BX), Z2, Z8
+	VFMADD231PS  64(BX), Z2, Z9
+	VFMADD231PS  128(BX), Z2, Z10
+	VFMADD231PS  192(BX), Z2, K1, Z11
+	ADDQ         R10, BX
+	ADDQ         R9, AX
+	DECQ         CX
+	JNZ          rows1single
+
+rows1update:
+	CMPL         alpha+88(FP), $0x3f800000
+	JE           rows1unscaled
+	VBROADCASTSS alpha+88(FP), Z0
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+
+rows1unscaled:
+	// Shift the sign of beta out: -0 is zero too.
+	MOVL         beta+92(FP), AX
+	ADDL         AX, AX
+	JZ           rows1store
+	VBROADCASTSS beta+92(FP), Z0
+	VFMADD231PS  (DI), Z0, Z8
+	VMOVUPS      Z8, (DI)
+	VFMADD231PS  64(DI), Z0, Z9
+	VMOVUPS      Z9, 64(DI)
+	VFMADD231PS  128(DI), Z0, Z10
+	VMOVUPS      Z10, 128(DI)
+	VFMADD231PS  192(DI), Z0, K1, Z11
+	VMOVUPS      Z11, K1, 192(DI)
+	ADDQ         R11, DI
+	JMP          rows1next
+
+rows1store:
+	VMOVUPS Z8, (DI)
+	VMOVUPS Z9, 64(DI)
+	VMOVUPS Z10, 128(DI)
+	VMOVUPS Z11, K1, 192(DI)
+	ADDQ    R11, DI
+
+rows1next:
+	ADDQ astep+48(FP), SI
+	DECQ R13
+	JNZ  rows1panel
+	VZEROUPPER
+	RET
+
 // func gemmStrip16AVX2(rows int, panels int, k int, a *float32, ars int, acs int, astep int, b *float32, brs int, c *float32, ldc int, alpha float32, beta float32, last int)
 // Requires: AVX, FMA3, MMX+
 TEXT ·gemmStrip16AVX2(SB), NOSPLIT, $0-104

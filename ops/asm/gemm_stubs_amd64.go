@@ -64,6 +64,26 @@ func gemmStrip16AVX512(rows int, panels int, k int, a *float32, ars int, acs int
 //go:noescape
 func gemmStrip128AVX512(rows int, panels int, k int, a *float32, ars int, acs int, astep int, b *float32, brs int, c *float32, ldc int, alpha float32, beta float32, last int)
 
+// gemmStrip64AVX512 computes panels tiles of rows x 64 elements, one below the other:
+//
+//	for t := range panels {
+//		for i := range rows {
+//			for j := range width {
+//				var s float32
+//				for p := range k {
+//					s = fma(a[t*astep+i*ars+p*acs], b[p*brs+j], s)
+//				}
+//				c[(t*rows+i)*ldc+j] = beta*c[(t*rows+i)*ldc+j] + alpha*s // fma; beta == 0: C is not read
+//			}
+//		}
+//	}
+//
+// All strides are in bytes. 1 <= rows <= 1, panels >= 1, k >= 1. The last vector of a
+// tile has last elements, the others are full: width = 48+last, 1 <= last <= 16.
+//
+//go:noescape
+func gemmStrip64AVX512(rows int, panels int, k int, a *float32, ars int, acs int, astep int, b *float32, brs int, c *float32, ldc int, alpha float32, beta float32, last int)
+
 // gemmStrip16AVX2 computes panels tiles of rows x 16 elements, one below the other:
 //
 //	for t := range panels {

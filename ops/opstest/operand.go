@@ -6,6 +6,7 @@ import (
 	"hash/fnv"
 	"math"
 	"math/rand/v2"
+	"sync"
 
 	"netllm/ops"
 	"netllm/tensor"
@@ -133,7 +134,8 @@ type opCase struct {
 	i    [4]int64
 	acc  uint16
 
-	rng *rand.Rand
+	rng  *rand.Rand
+	want func() [9][]float64 // the outputs, by the reference
 }
 
 // newCase returns a case without operands; its numbers are drawn from its name.
@@ -142,6 +144,7 @@ func newCase(op ops.Op, format string, args ...any) *opCase {
 	h := fnv.New64a()
 	h.Write([]byte(c.name))
 	c.rng = rand.New(rand.NewPCG(h.Sum64(), 1))
+	c.want = sync.OnceValue(c.compute)
 	return c
 }
 

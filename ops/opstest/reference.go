@@ -16,7 +16,7 @@ import (
 // Its memory holds a float64 for every element, so that a computation run
 // through it, gradients included, has some 15 digits: enough for central
 // differences. [Reference.Float64s] reads them.
-type Reference struct{}
+type Reference struct{ transferred int64 }
 
 // NewReference returns a reference backend.
 func NewReference() *Reference { return &Reference{} }
@@ -38,7 +38,7 @@ func (r *Reference) Free(*tensor.Storage) {}
 
 // Upload copies F32 or I32 elements.
 func (r *Reference) Upload(dst tensor.Tensor, src []byte) {
-	mustTransfer(dst, len(src))
+	r.transfer(dst, len(src))
 	v := r.view(dst)
 	for i := range v.len() {
 		word := binary.LittleEndian.Uint32(src[4*i:])
@@ -52,7 +52,7 @@ func (r *Reference) Upload(dst tensor.Tensor, src []byte) {
 
 // Download copies F32 or I32 elements, rounded.
 func (r *Reference) Download(dst []byte, src tensor.Tensor) error {
-	mustTransfer(src, len(dst))
+	r.transfer(src, len(dst))
 	v := r.view(src)
 	for i := range v.len() {
 		word := math.Float32bits(float32(*v.at(i)))
@@ -64,10 +64,14 @@ func (r *Reference) Download(dst []byte, src tensor.Tensor) error {
 	return nil
 }
 
-func mustTransfer(t tensor.Tensor, size int) {
-	if !t.IsContiguous() || size != 4*t.Len() || t.DType() != tensor.F32 && t.DType() != tensor.I32 {
-		panic(fmt.Sprintf("opstest: Reference: transfer of %v, %d bytes", t, size))
+func (r *Reference) transfer(t tensor.Tensor, size int) {
+	if !t.IsContiguous() || t.DType() != tensor.F32 && t.DType() != tensor.I32 {
+		panic(fmt.Sprintf("opstest: Reference: transfer of %v: not contiguous elements of 4 bytes", t))
 	}
+	if size != 4*t.Len() {
+		panic(fmt.Sprintf("opstest: Reference: transfer of %v, %d bytes, with %d bytes", t, 4*t.Len(), size))
+	}
+	r.transferred += int64(size)
 }
 
 // Prepare converts w to float64.
@@ -91,8 +95,8 @@ func (r *Reference) Prepare(w tensor.Tensor) (tensor.Tensor, error) {
 // Sync returns nil.
 func (r *Reference) Sync() error { return nil }
 
-// Counters returns zeros.
-func (r *Reference) Counters() ops.Counters { return ops.Counters{} }
+// Counters tells how much was transferred.
+func (r *Reference) Counters() ops.Counters { return ops.Counters{BytesTransferred: r.transferred} }
 
 // Close does nothing.
 func (r *Reference) Close() error { return nil }
@@ -116,8 +120,9 @@ func (r *Reference) SetFloat64(t tensor.Tensor, i int, value float64) {
 // view is a tensor in the reference's memory with all dimensions spelled out:
 // those that it does not have come first and are 1.
 type view struct {
-	words     []float64
-	dim, step [tensor.MaxRank]int
+	words      []float64
+	dim, step  [tensor.MaxRank]int
+	contiguous bool
 }
 
 func (r *Reference) view(t tensor.Tensor) view {
@@ -126,7 +131,7 @@ func (r *Reference) view(t tensor.Tensor) view {
 	if !ok {
 		panic(fmt.Sprintf("opstest: Reference: %v is not in its memory", t))
 	}
-	v := view{words: m.words[base/4+t.Offset():]}
+	v := view{words: m.words[base/4+t.Offset():], contiguous: t.IsContiguous()}
 	pad := tensor.MaxRank - t.Rank()
 	for i := range v.dim {
 		v.dim[i] = 1
@@ -144,6 +149,9 @@ func (v *view) rows() int { return v.dim[0] * v.dim[1] * v.dim[2] }
 
 // at returns element i in row order.
 func (v *view) at(i int) *float64 {
+	if v.contiguous {
+		return &v.words[i]
+	}
 	off := 0
 	for d := tensor.MaxRank - 1; d >= 0; d-- {
 		off += i % v.dim[d] * v.step[d]

@@ -20,7 +20,7 @@ const ulp = 0x1p-24
 // and by as many roundings of their argument as it is large.
 var tolerances = [ops.NumOps]tolerance{
 	ops.OpFill:                 {},
-	ops.OpCopy:                 {rel: 2 * ulp}, // a product, and a sum where it accumulates
+	ops.OpCopy:                 {rel: ulp, abs: 2 * ulp}, // a product, and a sum where it accumulates
 	ops.OpAdd:                  {rel: ulp},
 	ops.OpMul:                  {rel: 2 * ulp, abs: ulp},
 	ops.OpAddRow:               {rel: ulp},

@@ -27,8 +27,8 @@ func TestBadFiles(t *testing.T) {
 		{"absurd keys", head(3, 0, huge), []string{"offset 16", "keys"}},
 		{"all ones", append([]byte("GGUF\x03\x00\x00\x00"), []byte(strings.Repeat("\xff", 500))...), []string{"offset 8"}},
 
-		{"key too long", file(head(3, 0, 1), u(huge), pad), []string{"key 1 of 1", "offset 32", "past the end"}},
-		{"key of 2^64-1", file(head(3, 0, 1), u(uint64(math.MaxUint64)), pad), []string{"offset 32", "past the end"}},
+		{"key too long", file(head(3, 0, 1), u(huge), make([]byte, 24)), []string{"key 1 of 1", "offset 32", "past the end"}},
+		{"key of 2^64-1", file(head(3, 0, 1), u(uint64(math.MaxUint64)), make([]byte, 24)), []string{"offset 32", "past the end"}},
 		{"key over 65535", file(head(3, 0, 1), kv(strings.Repeat("k", 1<<16), vUint8, uint8(0))), []string{"offset 24", "65536 bytes"}},
 		{"empty key", file(head(3, 0, 1), kv("", vUint8, uint8(0)), pad), []string{"offset 24", "key of 0 bytes"}},
 		{"duplicate key", file(head(3, 0, 2), kv("k", vUint8, uint8(0)), kv("k", vUint8, uint8(0))), []string{"key 2 of 2", "offset 38", `second key "k"`}},

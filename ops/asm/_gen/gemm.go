@@ -39,6 +39,7 @@ func gemmFile(g *gen) {
 		{avx512, 2, 12, true},
 		{avx512, 1, 12, true},
 		{avx512, 8, 1, true},
+		{avx512, 4, 1, true},
 		{avx2, 2, 6, false},
 		{avx2, 2, 6, true},
 		{avx2, 1, 6, false},

@@ -24,7 +24,10 @@ var files = []struct {
 	{"gemm", gemmFile},
 	{"gemv", gemvFile},
 	{"pack", packFile},
-	{"vector", vectorFile},
+	{"elementwise", elementwiseFile},
+	{"reduce", reduceFile},
+	{"exp", expFile},
+	{"convert", convertFile},
 }
 
 func main() {

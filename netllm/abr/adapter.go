@@ -1,0 +1,80 @@
+// A trained policy as a whole: adapted, saved, loaded, put to work.
+
+package abr
+
+import (
+	"context"
+	"fmt"
+
+	"netllm/netllm"
+	"netllm/ops"
+	"netllm/transformer"
+)
+
+// Adapter is what adaptation adds to a frozen body: LoRA matrices, encoder,
+// head, and the normalisation of returns.
+type Adapter struct {
+	Recipe  Recipe
+	Cond    Conditioning
+	Network *Network // around the adapted body
+	LoRA    *transformer.LoRA
+}
+
+// NewAdapter returns an untrained adapter for body, with random matrices drawn
+// from the recipe's seed. Its conditioning is that of pool.
+func NewAdapter(b ops.Backend, body transformer.Adaptable, pool *netllm.Pool, r Recipe) (*Adapter, error) {
+	a, err := newAdapter(b, body, r)
+	if err != nil {
+		return nil, err
+	}
+	data, err := newDataset(pool, r.Gamma, r.Scale, r.MinQuantile)
+	if err != nil {
+		return nil, err
+	}
+	a.Cond = data.cond
+	return a, nil
+}
+
+func newAdapter(b ops.Backend, body transformer.Adaptable, r Recipe) (*Adapter, error) {
+	if err := r.Validate(); err != nil {
+		return nil, err
+	}
+	lora, err := transformer.NewLoRA(b, body, r.LoRA, r.Seed)
+	if err != nil {
+		return nil, err
+	}
+	adapted, err := body.WithLoRA(lora)
+	if err != nil {
+		return nil, err
+	}
+	network, err := NewNetwork(b, adapted, r.Network, r.Seed)
+	if err != nil {
+		return nil, err
+	}
+	return &Adapter{Recipe: r, Network: network, LoRA: lora}, nil
+}
+
+// Train trains the adapter on pool, see [Train].
+func (a *Adapter) Train(ctx context.Context, b ops.Backend, pool *netllm.Pool, each func(Progress)) error {
+	cond, err := Train(ctx, b, a.Network, a.LoRA, pool, a.Recipe, each)
+	if err != nil {
+		return err
+	}
+	a.Cond = cond
+	return nil
+}
+
+// Params returns all trained parameters.
+func (a *Adapter) Params() []*ops.Param { return append(a.LoRA.Params(), a.Network.Params()...) }
+
+// Factory returns the policy under a name, wanting the given return at the
+// start of a session, such as a.Cond.MaxReturn. Every worker gets a context on
+// a backend of its own from open, since a backend serves one goroutine.
+func (a *Adapter) Factory(name string, target float64, open func() ops.Backend) Factory {
+	return Factory{Name: name, New: func() (Policy, error) {
+		if !(target == target) {
+			return nil, fmt.Errorf("abr: target return %v", target)
+		}
+		return NewLearned(ops.NewContext(open()), a.Network, a.Cond, target), nil
+	}}
+}
