@@ -38,6 +38,10 @@ type Adaptable interface {
 	// frozen weights. It fails if l names a layer that the body lacks, or of
 	// another shape.
 	WithLoRA(l *LoRA) (Adaptable, error)
+
+	// Hash identifies the frozen weights, without any LoRA: the SHA-256 of
+	// their names, types, shapes and bytes.
+	Hash(b ops.Backend) (string, error)
 }
 
 // LinearInfo describes a linear layer: y = x · Wᵀ, W [Out, In].
@@ -46,9 +50,9 @@ type LinearInfo struct {
 	Out, In int
 
 	// RowHeads is the number of heads if the rows of W stand in the order of
-	// ops.RoPEInterleaved, else 0. Files keep rows in the order of
-	// ops.RoPEHalves.
-	RowHeads int
+	// ops.RoPEInterleaved, else 0; the first RopeDim rows of each head do.
+	// Files of adapters have the order of ops.RoPEHalves.
+	RowHeads, RopeDim int
 }
 
 // Cache holds the keys and values that a body computed for the tokens it has

@@ -75,8 +75,7 @@ func (m *Llama) Trainable(b ops.Backend) ([]*ops.Param, error) {
 	return params, nil
 }
 
-// Hash returns the SHA-256 of all weights, type and shape included, in the
-// order of the model. Adapting a model must not change it.
+// Hash implements [Adaptable].
 func (m *Llama) Hash(b ops.Backend) (string, error) {
 	h := sha256.New()
 	for _, w := range m.weights() {

@@ -130,12 +130,7 @@ func (m *Llama) Linears() []LinearInfo {
 		for _, l := range b.linears() {
 			info := LinearInfo{Name: l.Name, Out: l.Weight.Dim(0), In: l.Weight.Dim(1)}
 			if m.Style == ops.RoPEInterleaved {
-				switch l {
-				case &b.Q:
-					info.RowHeads = m.Config.Heads
-				case &b.K:
-					info.RowHeads = m.Config.KVHeads
-				}
+				info.RowHeads, info.RopeDim = m.rowHeads(l), m.Config.RopeDim
 			}
 			infos = append(infos, info)
 		}

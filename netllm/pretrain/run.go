@@ -44,7 +44,7 @@ func Default() Config {
 			Layers: 4, Width: 128, FFN: 352, Heads: 8, KVHeads: 4, HeadDim: 16, RopeDim: 16, Vocab: Vocab,
 			MaxPositions: 256, NormEps: 1e-5, RopeTheta: 10000, Tied: true,
 		},
-		Steps: 5000, Batch: 16, Length: 256, LearningRate: 3e-3, WarmUp: 200, Floor: 0.02, WeightDecay: 0.1, MaxNorm: 1,
+		Steps: 4000, Batch: 16, Length: 256, LearningRate: 3e-3, WarmUp: 200, Floor: 0.02, WeightDecay: 0.1, MaxNorm: 1,
 		Seed: 1,
 	}
 }
