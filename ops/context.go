@@ -22,6 +22,7 @@ type Context struct {
 
 	label string
 	args  Args
+	late  []late // outputs of args that are not in their places yet
 }
 
 // NewContext returns a context with an arena of its own and no tape.
@@ -90,6 +91,9 @@ func (c *Context) Floats(t tensor.Tensor) ([]float32, error) {
 func (c *Context) run(op Op) {
 	c.Backend.Run(op, &c.args)
 	c.args = Args{}
+	if len(c.late) > 0 {
+		c.deliver()
+	}
 }
 
 func bytesOf[T float32 | int32](s []T) []byte {

@@ -8,6 +8,9 @@ import (
 // matMul chooses how a product is split: over the independent products of a
 // batch, over rows of the result, or over its columns.
 func (c *CPU) matMul(a *Args) {
+	if a.T[0].Len() == 0 {
+		return
+	}
 	m, n, k := a.T[0].Dim(-2), a.T[0].Dim(-1), a.T[1].Dim(-1)
 	batch := 1
 	if a.T[0].Rank() == 3 {

@@ -1,7 +1,6 @@
 package ops
 
 import (
-	"runtime"
 	"sync/atomic"
 
 	"netllm/ops/asm"
@@ -17,11 +16,16 @@ type pool struct {
 
 	round   atomic.Uint32 // counts kernels; a change is the call to work
 	pending atomic.Int32  // workers that have not finished the round
+	waiting atomic.Bool   // the caller sleeps until pending is 0
+	done    chan struct{}
 	stopped atomic.Bool
 
 	kernel  cpuKernel
 	backend *CPU
 	args    *Args
+
+	pins    [][]int // processors of each worker, see CPU.Pin
+	pinErrs []error
 }
 
 // worker is one thread's place in the pool, with its own scratch memory.
@@ -38,6 +42,7 @@ const spins = 1 << 16
 
 func (p *pool) start(threads int) {
 	p.alone = worker{index: 0, count: 1}
+	p.done = make(chan struct{}, 1)
 	for i := range threads {
 		w := &worker{index: i, count: threads, wake: make(chan struct{}, 1)}
 		p.workers = append(p.workers, w)
@@ -62,7 +67,7 @@ func (p *pool) solo(k cpuKernel, c *CPU, a *Args) { k(c, a, &p.alone) }
 func (p *pool) run(k cpuKernel, c *CPU, a *Args) {
 	n := len(p.workers)
 	if n == 1 {
-		p.solo(k, c, a)
+		k(c, a, p.workers[0])
 		return
 	}
 	p.kernel, p.backend, p.args = k, c, a
@@ -70,11 +75,24 @@ func (p *pool) run(k cpuKernel, c *CPU, a *Args) {
 	p.round.Add(1)
 	p.wakeAll()
 	k(c, a, p.workers[0])
-	for i := 0; p.pending.Load() != 0; i++ {
-		if i > spins {
-			runtime.Gosched()
+	p.join()
+}
+
+// join returns when no worker has anything left to do in this round. Like a
+// worker without work the caller waits in a loop at first and then sleeps:
+// where other programs want the processors too, the time is better given to
+// the worker that is still busy.
+func (p *pool) join() {
+	for range spins {
+		if p.pending.Load() == 0 {
+			return
 		}
 	}
+	p.waiting.Store(true)
+	if p.pending.Load() == 0 && p.waiting.CompareAndSwap(true, false) {
+		return
+	}
+	<-p.done
 }
 
 func (p *pool) wakeAll() {
@@ -94,7 +112,9 @@ func (p *pool) serve(w *worker) {
 			return
 		}
 		p.kernel(p.backend, p.args, w)
-		p.pending.Add(-1)
+		if p.pending.Add(-1) == 0 && p.waiting.CompareAndSwap(true, false) {
+			p.done <- struct{}{}
+		}
 	}
 }
 

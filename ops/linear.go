@@ -48,16 +48,28 @@ func linear(c *Context, out, x, w tensor.Tensor, scale float32, add bool) {
 // linearBackward: for y = s·x·wᵀ, dx = s·dy·w and dw = s·dyᵀ·x.
 func linearBackward(c *Context, n *node, dout tensor.Tensor) {
 	x, w := n.in[0], n.in[1]
-	if c.output(0, x) {
-		c.args.T[1], c.args.T[2] = dout, w
-		c.args.F[0] = n.f[0]
-		c.run(OpMatMul)
+	productGradient(c, x, dout, w, n.f[0])
+	productGradient(c, w, dout.Transpose(0, 1), x, n.f[0])
+}
+
+// productGradient adds scale * left · right to the gradient of x, if it is
+// wanted. Products are written row by row: into a transposed view goes the
+// transposed product, rightᵀ · leftᵀ, and other views are filled by copying.
+func productGradient(c *Context, x, left, right tensor.Tensor, scale float32) {
+	if !c.output(0, x) {
+		return
 	}
-	if c.output(0, w) {
-		c.args.T[1], c.args.T[2] = dout.Transpose(0, 1), x
-		c.args.F[0] = n.f[0]
-		c.run(OpMatMul)
+	i, j := x.Rank()-2, x.Rank()-1
+	switch g := c.args.T[0]; {
+	case g.Stride(j) == 1 || g.Dim(j) == 1:
+	case g.Stride(i) == 1 || g.Dim(i) == 1:
+		c.args.T[0], left, right = g.Transpose(i, j), right.Transpose(i, j), left.Transpose(i, j)
+	default:
+		c.divert(0)
 	}
+	c.args.T[1], c.args.T[2] = left, right
+	c.args.F[0] = scale
+	c.run(OpMatMul)
 }
 
 // MatMul returns a · b for a [m, k] and b [k, n], or for a [batch, m, k] and
@@ -78,25 +90,12 @@ func MatMul(c *Context, a, b tensor.Tensor) tensor.Tensor {
 	return out
 }
 
-// matMulBackward: for y = a·b, da = dy·bᵀ and db = aᵀ·dy. The gradient of a
-// transposed view is written row by row of the view, so that it is computed as
-// the transposed product: dbᵀ = dyᵀ·a.
+// matMulBackward: for y = a·b, da = dy·bᵀ and db = aᵀ·dy.
 func matMulBackward(c *Context, n *node, dout tensor.Tensor) {
 	a, b := n.in[0], n.in[1]
 	i, j := a.Rank()-2, a.Rank()-1
-	product := func(x, left, right tensor.Tensor) {
-		if !c.output(0, x) {
-			return
-		}
-		if g := c.args.T[0]; g.Stride(j) != 1 && g.Dim(j) > 1 {
-			c.args.T[0], left, right = g.Transpose(i, j), right.Transpose(i, j), left.Transpose(i, j)
-		}
-		c.args.T[1], c.args.T[2] = left, right
-		c.args.F[0] = 1
-		c.run(OpMatMul)
-	}
-	product(a, dout, b.Transpose(i, j))
-	product(b, a.Transpose(i, j), dout)
+	productGradient(c, a, dout, b.Transpose(i, j), 1)
+	productGradient(c, b, a.Transpose(i, j), dout, 1)
 }
 
 // Conv1D returns the one-dimensional convolution (cross-correlation, stride 1,
@@ -131,6 +130,7 @@ func Gather(c *Context, w, ids tensor.Tensor) tensor.Tensor {
 		panic(fmt.Sprintf("ops: Gather: rows %v of %v", ids, w))
 	}
 	n := ids.Len()
+	w = Contiguous(c, w)
 	out := c.New(tensor.F32, n, w.Dim(1))
 	ids1 := ids.Reshape(n)
 	c.args.T[0], c.args.T[1], c.args.T[2] = out, w, ids1

@@ -22,9 +22,8 @@ type Tape struct {
 
 // gradient is what the tape knows of one storage that needs one.
 type gradient struct {
-	value tensor.Tensor // some tensor over the storage
-	grad  *tensor.Storage
-	fresh bool // grad has been allocated but nothing was written to it
+	grad    *tensor.Storage // nil until something is added to it
+	watched bool            // a parameter's, which outlives the tape's records
 }
 
 // node is one recorded operation with what its backward pass needs.
@@ -49,7 +48,7 @@ func (t *Tape) Watch(params ...*Param) {
 			panic(fmt.Sprintf("ops: Watch: parameter %q is a view", p.Name))
 		}
 		t.index[p.Value.Storage()] = len(t.grads)
-		t.grads = append(t.grads, gradient{value: p.Value, grad: p.Grad.Storage()})
+		t.grads = append(t.grads, gradient{grad: p.Grad.Storage(), watched: true})
 	}
 }
 
@@ -85,7 +84,7 @@ func (c *Context) record(n node) {
 	t.nodes = append(t.nodes, n)
 	if _, ok := t.index[n.out.Storage()]; !ok {
 		t.index[n.out.Storage()] = len(t.grads)
-		t.grads = append(t.grads, gradient{value: n.out})
+		t.grads = append(t.grads, gradient{})
 	}
 }
 
@@ -98,6 +97,11 @@ func (t *Tape) Backward(c *Context, loss tensor.Tensor) {
 	}
 	t.off = true
 	defer func() { t.off = false }()
+	for i := range t.grads { // of an earlier loss
+		if !t.grads[i].watched {
+			t.grads[i].grad = nil
+		}
+	}
 	g, _ := c.gradOf(loss)
 	fill(c, g, 1)
 	for i := len(t.nodes) - 1; i >= 0; i-- {
@@ -110,41 +114,6 @@ func (t *Tape) Backward(c *Context, loss tensor.Tensor) {
 	}
 }
 
-// gradOf returns the tensor that the gradient of x is to be written to, and
-// whether it is to be added to what is there. The zero Tensor means that no
-// gradient is wanted.
-func (c *Context) gradOf(x tensor.Tensor) (g tensor.Tensor, acc bool) {
-	if x.IsZero() {
-		return tensor.Tensor{}, false
-	}
-	i, ok := c.Tape.index[x.Storage()]
-	if !ok {
-		return tensor.Tensor{}, false
-	}
-	entry := &c.Tape.grads[i]
-	if entry.grad != nil {
-		return x.With(entry.grad), true
-	}
-	entry.grad = c.Arena.alloc(x.Storage().Size())
-	g = x.With(entry.grad)
-	if x.IsWhole() {
-		return g, false
-	}
-	// Only a part is written now: the rest must read as zero.
-	fill(c, tensor.Of(entry.grad, tensor.F32, entry.grad.Size()/4), 0)
-	return g, true
-}
-
-// output puts the gradient of x at place i of the primitive's outputs.
-func (c *Context) output(i int, x tensor.Tensor) (wanted bool) {
-	g, acc := c.gradOf(x)
-	c.args.T[i] = g
-	if acc {
-		c.args.Acc |= 1 << i
-	}
-	return !g.IsZero()
-}
-
 // FirstNonFinite reads the recorded results in the order in which they were
 // computed and describes the first one that holds a NaN or an infinity, by
 // operation and label. It returns "" if there is none. It is slow and meant
@@ -152,10 +121,13 @@ func (c *Context) output(i int, x tensor.Tensor) (wanted bool) {
 func (t *Tape) FirstNonFinite(c *Context) (string, error) {
 	for i := range t.nodes {
 		n := &t.nodes[i]
-		if !n.out.IsContiguous() {
-			continue
+		out := n.out
+		if !out.IsContiguous() { // a part that was joined to others
+			t.off = true
+			out = Contiguous(c, out)
+			t.off = false
 		}
-		values, err := c.Floats(n.out)
+		values, err := c.Floats(out)
 		if err != nil {
 			return "", err
 		}

@@ -90,3 +90,10 @@ func Collect(ctx context.Context, f Factory, video *Video, sessions []Session, o
 	}
 	return t, nil
 }
+
+// Pool returns t as a pool of the ABR task, which shares t's memory.
+func (t *Transitions) Pool(meta netllm.PoolMeta) *netllm.Pool {
+	meta.Task = "abr"
+	return &netllm.Pool{Meta: meta, Shape: []int{Features, History},
+		States: t.States, Actions: t.Actions, Rewards: t.Rewards, Done: t.Done, Episode: t.Episodes}
+}

@@ -18,6 +18,10 @@ type Conditioning struct {
 	Gamma     float64 `json:"gamma"`      // discount per step
 	Scale     float64 `json:"scale"`      // returns are divided by it
 	MaxReturn float64 `json:"max_return"` // largest of the pool, scaled
+
+	// Deciles are the 0 %, 10 %, ... 100 % quantiles of the returns of the
+	// pool's whole episodes, scaled.
+	Deciles [11]float64 `json:"return_deciles"`
 }
 
 // normalize maps a reward to [0, 1].
@@ -55,6 +59,7 @@ func newDataset(pool *netllm.Pool, gamma, scale, minQuantile float64) (*dataset,
 		MinReward: rewards[int(minQuantile*float64(n-1))], MaxReward: rewards[n-1], Gamma: gamma, Scale: scale,
 	}}
 	starts := pool.Episodes()
+	totals := make([]float64, len(starts)-1)
 	for e, from := range starts[:len(starts)-1] {
 		sum := 0.0
 		for i := starts[e+1] - 1; i >= from; i-- {
@@ -63,6 +68,11 @@ func newDataset(pool *netllm.Pool, gamma, scale, minQuantile float64) (*dataset,
 			d.timesteps[i] = int32(i - from)
 			d.cond.MaxReturn = max(d.cond.MaxReturn, sum/scale)
 		}
+		totals[e] = sum / scale
+	}
+	slices.Sort(totals)
+	for i := range d.cond.Deciles {
+		d.cond.Deciles[i] = totals[i*(len(totals)-1)/(len(d.cond.Deciles)-1)]
 	}
 	return d, nil
 }
@@ -132,19 +142,13 @@ func shuffle(rng *rand.Rand, starts []int) {
 	rng.Shuffle(len(starts), func(i, j int) { starts[i], starts[j] = starts[j], starts[i] })
 }
 
-// TargetReturn returns the q-quantile, 0 to 1, of the returns of pool's
-// episodes under f: what a policy can be asked for.
-func (f Conditioning) TargetReturn(pool *netllm.Pool, q float64) (float64, error) {
+// Quantile returns the q-quantile, 0 to 1, of the returns of the pool's
+// episodes, linear between the deciles: what a policy can be asked for.
+func (f Conditioning) Quantile(q float64) (float64, error) {
 	if !(q >= 0 && q <= 1) {
 		return 0, fmt.Errorf("abr: quantile %v of the returns, want 0 to 1", q)
 	}
-	starts := pool.Episodes()
-	totals := make([]float64, len(starts)-1)
-	for e, from := range starts[:len(starts)-1] {
-		for i := starts[e+1] - 1; i >= from; i-- {
-			totals[e] = f.normalize(pool.Rewards[i])/f.Scale + f.Gamma*totals[e]
-		}
-	}
-	slices.Sort(totals)
-	return totals[int(q*float64(len(totals)-1))], nil
+	at := q * float64(len(f.Deciles)-1)
+	i := min(int(at), len(f.Deciles)-2)
+	return f.Deciles[i] + (at-float64(i))*(f.Deciles[i+1]-f.Deciles[i]), nil
 }

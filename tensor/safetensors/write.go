@@ -176,8 +176,13 @@ func encode(w io.Writer, head []byte, ordered []Entry) error {
 // encodeHeader checks the tensors, brings them into the order of the file, and
 // returns all that stands before their bytes: a multiple of 8 bytes.
 func encodeHeader(metadata map[string]string, tensors []Entry) ([]byte, []Entry, error) {
+	least := 0 // bytes of the header, before memory is spent on it
+	for key, value := range metadata {
+		least += len(key) + len(value)
+	}
 	seen := map[string]bool{}
 	for _, e := range tensors {
+		least += len(e.Name)
 		if seen[e.Name] {
 			return nil, nil, fmt.Errorf("tensor %q: given twice", e.Name)
 		}
@@ -185,6 +190,9 @@ func encodeHeader(metadata map[string]string, tensors []Entry) ([]byte, []Entry,
 		if err := e.check(); err != nil {
 			return nil, nil, fmt.Errorf("tensor %q: %w", e.Name, err)
 		}
+	}
+	if least > maxHeaderLen {
+		return nil, nil, tooLong(least)
 	}
 	ordered := slices.SortedFunc(slices.Values(tensors), func(a, b Entry) int {
 		return cmp.Or(
@@ -234,10 +242,14 @@ func encodeHeader(metadata map[string]string, tensors []Entry) ([]byte, []Entry,
 		b.WriteByte(' ')
 	}
 	if b.Len()-8 > maxHeaderLen {
-		return nil, nil, fmt.Errorf("header of %d bytes, at most %d", b.Len()-8, maxHeaderLen)
+		return nil, nil, tooLong(b.Len() - 8)
 	}
 	binary.LittleEndian.PutUint64(b.Bytes(), uint64(b.Len()-8))
 	return b.Bytes(), ordered, nil
+}
+
+func tooLong(n int) error {
+	return fmt.Errorf("header of %d bytes or more, at most %d", n, maxHeaderLen)
 }
 
 // check returns an error if e cannot be written.
