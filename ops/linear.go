@@ -11,7 +11,7 @@ import (
 func Linear(c *Context, x, w tensor.Tensor) tensor.Tensor {
 	checkLinear("Linear", x, w)
 	out := newWithLast(c, x, w.Dim(0))
-	linear(c, out, x, w, 1, false)
+	linear(c, "Linear", out, x, w, 1, 0)
 	return out
 }
 
@@ -23,7 +23,7 @@ func LinearAdd(c *Context, y, x, w tensor.Tensor, scale float32) {
 	if y.Rows() != x.Rows() || y.Dim(-1) != w.Dim(0) {
 		panic(fmt.Sprintf("ops: LinearAdd: %v += %v · %vᵀ", y, x, w))
 	}
-	linear(c, y, x, w, scale, true)
+	linear(c, "LinearAdd", y, x, w, scale, 1)
 }
 
 func checkLinear(op string, x, w tensor.Tensor) {
@@ -32,16 +32,14 @@ func checkLinear(op string, x, w tensor.Tensor) {
 	}
 }
 
-func linear(c *Context, out, x, w tensor.Tensor, scale float32, add bool) {
+func linear(c *Context, op string, out, x, w tensor.Tensor, scale float32, acc uint16) {
 	out, x = out.Flat(), Contiguous(c, x).Flat()
 	c.args.T[0], c.args.T[1], c.args.T[2] = out, x, w
 	c.args.F[0], c.args.I[0] = scale, 1
-	if add {
-		c.args.Acc = 1
-	}
+	c.args.Acc = acc
 	c.run(OpMatMul)
 	if c.needs(x, w) {
-		c.record(node{name: "Linear", out: out, in: [4]tensor.Tensor{x, w}, f: [2]float32{scale}, backward: linearBackward})
+		c.record(node{name: op, out: out, in: [4]tensor.Tensor{x, w}, f: [2]float32{scale}, backward: linearBackward})
 	}
 }
 

@@ -3,6 +3,7 @@ package ops
 import (
 	"fmt"
 	"math"
+	"strings"
 
 	"netllm/tensor"
 )
@@ -116,8 +117,9 @@ func (t *Tape) Backward(c *Context, loss tensor.Tensor) {
 
 // FirstNonFinite reads the recorded results in the order in which they were
 // computed and describes the first one that holds a NaN or an infinity, by
-// operation and label. It returns "" if there is none. It is slow and meant
-// for the report of a failed step, before Reset.
+// operation and label. It returns "" if there is none. A result that others
+// were added to in place can only be told together with them. It is slow and
+// meant for the report of a failed step, before Reset.
 func (t *Tape) FirstNonFinite(c *Context) (string, error) {
 	for i := range t.nodes {
 		n := &t.nodes[i]
@@ -133,12 +135,24 @@ func (t *Tape) FirstNonFinite(c *Context) (string, error) {
 		}
 		for _, v := range values {
 			if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
-				if n.label == "" {
-					return n.name, nil
-				}
-				return n.name + " of " + n.label, nil
+				return t.describe(i), nil
 			}
 		}
 	}
 	return "", nil
+}
+
+// describe names record i, and those that add to its result in place.
+func (t *Tape) describe(i int) string {
+	var names []string
+	for _, n := range t.nodes[i:] {
+		if out := t.nodes[i].out; n.out.Storage() != out.Storage() || n.out.Offset() != out.Offset() || !n.out.SameShape(out) {
+			continue
+		}
+		if n.label != "" {
+			n.name += " of " + n.label
+		}
+		names = append(names, n.name)
+	}
+	return strings.Join(names, " or ")
 }

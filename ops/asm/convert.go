@@ -9,6 +9,8 @@ import "math"
 // keep their payload and become quiet. It panics if the lengths differ.
 func F16ToF32(dst []float32, src []uint16) {
 	sameLen2("F16ToF32", len(dst), len(src))
+	raceRead(src)
+	raceWrite(dst)
 	f16ToF32(dst, src)
 }
 
@@ -17,6 +19,8 @@ func F16ToF32(dst []float32, src []uint16) {
 // NaN. It panics if the lengths differ.
 func F32ToF16(dst []uint16, src []float32) {
 	sameLen2("F32ToF16", len(dst), len(src))
+	raceRead(src)
+	raceWrite(dst)
 	f32ToF16(dst, src)
 }
 
@@ -24,6 +28,8 @@ func F32ToF16(dst []uint16, src []float32) {
 // the lengths differ.
 func BF16ToF32(dst []float32, src []uint16) {
 	sameLen2("BF16ToF32", len(dst), len(src))
+	raceRead(src)
+	raceWrite(dst)
 	bf16ToF32(dst, src)
 }
 
@@ -31,6 +37,8 @@ func BF16ToF32(dst []float32, src []uint16) {
 // panics if the lengths differ.
 func F32ToBF16(dst []uint16, src []float32) {
 	sameLen2("F32ToBF16", len(dst), len(src))
+	raceRead(src)
+	raceWrite(dst)
 	f32ToBF16(dst, src)
 }
 

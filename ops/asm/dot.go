@@ -9,12 +9,16 @@ import "fmt"
 // lengths differ.
 func Dot(a, b []float32) float32 {
 	sameLen2("Dot", len(a), len(b))
+	raceRead(a)
+	raceRead(b)
 	return dot(a, b)
 }
 
 // Axpy adds alpha*x[i] to y[i]. x may be y. It panics if the lengths differ.
 func Axpy(alpha float32, x, y []float32) {
 	sameLen2("Axpy", len(x), len(y))
+	raceRead(x)
+	raceWrite(y)
 	axpy(alpha, x, y)
 }
 

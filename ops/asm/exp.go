@@ -10,6 +10,8 @@ import "math"
 // flushed to 0, those above the largest float32 (x > 88.72283) are +Inf; NaN gives NaN.
 func Exp(dst, x []float32) {
 	sameLen2("Exp", len(dst), len(x))
+	raceRead(x)
+	raceWrite(dst)
 	exp(dst, x)
 }
 
@@ -21,6 +23,8 @@ func Exp(dst, x []float32) {
 // softmax: dst is set to 0 and lse is -Inf. A NaN or +Inf in x makes all of dst NaN.
 func SoftmaxRow(dst, x []float32) (lse float32) {
 	sameLen2("SoftmaxRow", len(dst), len(x))
+	raceRead(x)
+	raceWrite(dst)
 	return softmaxRow(dst, x)
 }
 
@@ -28,6 +32,9 @@ func SoftmaxRow(dst, x []float32) (lse float32) {
 // be gate or up. It panics if the lengths differ.
 func SiLUMul(dst, gate, up []float32) {
 	sameLen3("SiLUMul", len(dst), len(gate), len(up))
+	raceRead(gate)
+	raceRead(up)
+	raceWrite(dst)
 	siluMul(dst, gate, up)
 }
 
@@ -42,6 +49,11 @@ func SiLUMul(dst, gate, up []float32) {
 func SiLUMulBackward(dgate, dup, dout, gate, up []float32) {
 	sameLen3("SiLUMulBackward", len(dgate), len(dup), len(dout))
 	sameLen3("SiLUMulBackward", len(dgate), len(gate), len(up))
+	raceRead(dout)
+	raceRead(gate)
+	raceRead(up)
+	raceWrite(dgate)
+	raceWrite(dup)
 	siluMulBackward(dgate, dup, dout, gate, up)
 }
 

@@ -158,7 +158,7 @@ func crossEntropyCases(rows, classes int, ignored bool, spread float64) (cases [
 
 // computed returns the reference's output i of the case as an input of another.
 func (c *opCase) computed(i int) *operand {
-	values := c.want()[i]
+	values := c.want()[i].elements
 	shape := c.t[i].tensor.Shape()
 	return newOperand(tensor.F32, whole, shape...).set(func(i int) float64 { return values[i] })
 }

@@ -135,7 +135,7 @@ type opCase struct {
 	acc  uint16
 
 	rng  *rand.Rand
-	want func() [9][]float64 // the outputs, by the reference
+	want func() [9]values // the outputs, by the reference
 }
 
 // newCase returns a case without operands; its numbers are drawn from its name.

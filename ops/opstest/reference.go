@@ -13,6 +13,9 @@ import (
 // float64, one plain loop per primitive, written from the comments of
 // [ops.Op] and from nothing else. It is slow and for tests alone.
 //
+// It panics when its caller breaks the contract in a way that a backend need not
+// notice: strides, overlapping outputs, flags.
+//
 // Its memory holds a float64 for every element, so that a computation run
 // through it, gradients included, has some 15 digits: enough for central
 // differences. [Reference.Float64s] reads them.
@@ -120,7 +123,8 @@ func (r *Reference) SetFloat64(t tensor.Tensor, i int, value float64) {
 // view is a tensor in the reference's memory with all dimensions spelled out:
 // those that it does not have come first and are 1.
 type view struct {
-	words      []float64
+	memory     *memory
+	words      []float64 // from the first element on
 	dim, step  [tensor.MaxRank]int
 	contiguous bool
 }
@@ -131,7 +135,7 @@ func (r *Reference) view(t tensor.Tensor) view {
 	if !ok {
 		panic(fmt.Sprintf("opstest: Reference: %v is not in its memory", t))
 	}
-	v := view{words: m.words[base/4+t.Offset():], contiguous: t.IsContiguous()}
+	v := view{memory: m, words: m.words[base/4+t.Offset():], contiguous: t.IsContiguous()}
 	pad := tensor.MaxRank - t.Rank()
 	for i := range v.dim {
 		v.dim[i] = 1
@@ -178,7 +182,8 @@ func (v *view) row(r int) []float64 {
 // call is one primitive with its operands.
 type call struct {
 	*ops.Args
-	t [9]view
+	t       [9]view
+	largest [9]float64 // of what was summed up for each output
 }
 
 // has reports whether operand i is there.
@@ -187,16 +192,28 @@ func (c *call) has(i int) bool { return !c.T[i].IsZero() }
 // f returns number i.
 func (c *call) f(i int) float64 { return float64(c.F[i]) }
 
+// term notes the size of something that is summed up for an element of output
+// i: where terms cancel, the error of float32 is that of the terms.
+func (c *call) term(i int, size float64) {
+	if size = math.Abs(size); size > c.largest[i] && !math.IsInf(size, 0) {
+		c.largest[i] = size
+	}
+}
+
 // put sets or adds to an element of output i.
 func (c *call) put(i int, p *float64, value float64) {
+	c.term(i, value)
 	if c.Accumulates(i) {
+		c.term(i, *p)
 		value += *p
 	}
 	*p = value
 }
 
 // Run performs one primitive.
-func (r *Reference) Run(op ops.Op, args *ops.Args) {
+func (r *Reference) Run(op ops.Op, args *ops.Args) { r.run(op, args) }
+
+func (r *Reference) run(op ops.Op, args *ops.Args) *call {
 	c := &call{Args: args}
 	for i, t := range args.T {
 		if !t.IsZero() {
@@ -207,7 +224,9 @@ func (r *Reference) Run(op ops.Op, args *ops.Args) {
 	if f == nil {
 		panic(fmt.Sprintf("opstest: Reference: unknown primitive %v", op))
 	}
+	mustKeepRules(op, c)
 	f(c)
+	return c
 }
 
 // references are the primitives' definitions.

@@ -62,6 +62,7 @@ func refAttention(c *call) {
 				for i := range q.dim[3] {
 					var sum float64
 					for j, pj := range p {
+						c.term(0, *v.el(b, j, kv, i)*pj)
 						sum += pj * *v.el(b, j, kv, i)
 					}
 					*out.el(b, t, h, i) = sum
@@ -103,7 +104,10 @@ func refAttentionBackward(c *call) {
 				}
 				for j := range p {
 					ds := scale * p[j] * (dp[j] - mean)
+					size := scale * p[j] * (math.Abs(dp[j]) + math.Abs(mean))
 					for i := range q.dim[3] {
+						c.term(0, size**k.el(b, j, kv, i))
+						c.term(1, size**q.el(b, t, h, i))
 						*sums[0].el(b, t, h, i) += ds * *k.el(b, j, kv, i)
 						*sums[1].el(b, j, kv, i) += ds * *q.el(b, t, h, i)
 						*sums[2].el(b, j, kv, i) += p[j] * *dout.el(b, t, h, i)

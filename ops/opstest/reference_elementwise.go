@@ -41,10 +41,12 @@ func refAddRow(c *call) {
 func refSumRows(c *call) {
 	n := c.t[0].len()
 	for j := range n {
-		var sum float64
+		var sum, size float64
 		for r := range c.t[1].rows() {
 			sum += *c.t[1].at(r*n + j)
+			size += math.Abs(*c.t[1].at(r*n + j))
 		}
+		c.term(0, size)
 		c.put(0, c.t[0].at(j), sum)
 	}
 }
@@ -54,14 +56,17 @@ func refMatMul(c *call) {
 	for b := range out.dim[1] {
 		for i := range out.dim[2] {
 			for j := range out.dim[3] {
-				var sum float64
+				var sum, size float64
 				for k := range x.dim[3] {
+					row, column := k, j
 					if c.I[0] == 1 {
-						sum += *x.el(0, b, i, k) * *w.el(0, b, j, k)
-					} else {
-						sum += *x.el(0, b, i, k) * *w.el(0, b, k, j)
+						row, column = j, k
 					}
+					product := *x.el(0, b, i, k) * *w.el(0, b, row, column)
+					sum += product
+					size += math.Abs(product)
 				}
+				c.term(0, c.f(0)*size)
 				c.put(0, out.el(0, b, i, j), c.f(0)*sum)
 			}
 		}
@@ -81,6 +86,7 @@ func refScatterAdd(c *call) {
 	for i := range c.t[1].dim[2] {
 		id := int(*c.t[2].at(i))
 		for j := range c.t[1].dim[3] {
+			c.term(0, *c.t[1].el(0, 0, i, j))
 			*c.t[0].el(0, 0, id, j) += *c.t[1].el(0, 0, i, j)
 		}
 	}

@@ -34,8 +34,10 @@ func refRMSNormBackward(c *call) {
 		shared := meanOf(n, func(i int) float64 { return *c.t[4].at(i) * dy[i] * x[i] }) / (s * s * s)
 		for j := range x {
 			if c.has(0) {
+				c.term(0, *c.t[4].at(j)*dy[j]/s)
 				c.put(0, c.t[0].at(r*n+j), *c.t[4].at(j)*dy[j]/s-x[j]*shared)
 			}
+			c.term(1, dy[j]*x[j]/s)
 			dweight[j] += dy[j] * x[j] / s
 		}
 	}
@@ -87,8 +89,11 @@ func refLayerNormBackward(c *call) {
 		along := meanOf(n, func(i int) float64 { return h(i) * u[i] })
 		for j := range u {
 			if c.has(0) {
+				c.term(0, h(j)/s)
 				c.put(0, c.t[0].at(r*n+j), (h(j)-mean-u[j]*along)/s)
 			}
+			c.term(1, dy[j]*u[j])
+			c.term(2, dy[j])
 			dweight[j] += dy[j] * u[j]
 			dbias[j] += dy[j]
 		}
@@ -143,6 +148,7 @@ func refCrossEntropyBackward(c *call) {
 					g--
 				}
 			}
+			c.term(0, *c.t[1].at(0)/count)
 			c.put(0, c.t[0].at(r*classes+i), g**c.t[1].at(0)/count)
 		}
 	}

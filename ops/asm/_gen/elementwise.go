@@ -103,14 +103,6 @@ func convertFile(g *gen) {
 	}
 }
 
-// half is the register that holds a vector's worth of 16-bit elements.
-func (i isa) half(n int) reg.VecPhysical {
-	if i.wide() {
-		return ymm[n]
-	}
-	return xmm[n]
-}
-
 // convert emits the frame of a conversion: one vector per round, n a multiple of lanes.
 func (g *gen) convert(i isa, name, signature, doc, formula string, body func(dst, src reg.GPPhysical)) {
 	name += i.name

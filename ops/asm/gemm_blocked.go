@@ -1,0 +1,166 @@
+// The blocked product and the products by a single row.
+
+package asm
+
+import "unsafe"
+
+// gemmKC is the depth of a block. It is the same for all levels and processors, as it
+// fixes the order of summation: half of a 32 KiB first-level cache for a panel of A.
+const gemmKC = 512
+
+// Limits for blocks in elements, by the caches of this processor.
+var (
+	// A packed block of A stays in L2 and leaves it room; a strip of so many elements
+	// is also what one assembly call works on, about 30 microseconds.
+	blockA = clamp(CacheSizes().L2*3/8/4, 24*gemmKC, 192*gemmKC)
+	// A packed block of B is read once for each block of A and stays in L3.
+	blockB = clamp(CacheSizes().L3/4/4, 256*gemmKC, 2048*gemmKC)
+	// If there is one block of A, a block of B is used once and stays in L2.
+	blockBOnce = clamp(CacheSizes().L2/8/4, 32*gemmKC, 128*gemmKC)
+)
+
+func clamp(n, low, high int) int { return min(max(n, low), high) }
+
+// balanced returns the block length for n: at most limit, a multiple of unit, the
+// blocks nearly equal.
+func balanced(n, limit, unit int) int {
+	limit = max(unit, limit/unit*unit)
+	blocks := (n + limit - 1) / limit
+	per := (n + blocks - 1) / blocks
+	return (per + unit - 1) / unit * unit
+}
+
+// blocked computes C block by block: the loops of BLIS (Van Zee and van de Geijn
+// 2015) over depth, columns and rows round strips of tiles.
+func (g *product) blocked(ws *Workspace) {
+	mr, nr := tileShape()
+	depth := min(g.k, gemmKC)
+	mc := balanced(g.m, blockA/depth, mr)
+
+	// The kernels read any A and any B with contiguous rows as they are. Packing pays
+	// where rows lie far apart and are read often.
+	packA := g.n > 4*nr && g.k > 32 && (g.acs != 1 || g.k > 128)
+	packB := g.bcs != 1 || g.m >= 64 && g.brs >= 256
+	nc := g.n
+	if packB {
+		limit := blockB
+		if g.m <= mc {
+			limit = blockBOnce
+		}
+		nc = balanced(g.n, limit/depth, nr)
+	}
+
+	for pc := 0; pc < g.k; pc += gemmKC {
+		kb := min(gemmKC, g.k-pc)
+		for jc := 0; jc < g.n; jc += nc {
+			nb := min(nc, g.n-jc)
+			s := strips{cols: nb, b: g.bAt(pc, jc), bStep: 4 * nr}
+			s.k, s.brs, s.ldc = kb, 4*g.brs, 4*g.ldc
+			s.alpha, s.beta = g.alpha, g.betaAt(pc)
+			if packB {
+				s.b = ws.packB(g, pc, jc, kb, nb, nr)
+				s.brs, s.bStep = 4*nr, 4*nr*kb
+			}
+			for ic := 0; ic < g.m; ic += mc {
+				h := splitTiles(min(mc, g.m-ic), mr)
+				if packA && (jc == 0 || mc < g.m) {
+					ws.packA(g, ic, pc, kb, h)
+				}
+				done := 0
+				for _, part := range h {
+					if part.tiles == 0 {
+						continue
+					}
+					if packA {
+						s.a, s.ars, s.acs, s.aStep = &ws.a[done*kb], 4, 4*part.rows, 4*part.rows*kb
+					} else {
+						s.a, s.ars, s.acs, s.aStep = g.aAt(ic+done, pc), 4*g.ars, 4*g.acs, 4*part.rows*g.ars
+					}
+					s.run(part.rows, part.tiles, nr, &g.c[(ic+done)*g.ldc+jc])
+					done += part.rows * part.tiles
+				}
+			}
+		}
+	}
+}
+
+// tileHeights says how many tiles of how many rows a block of C has, from the top.
+type tileHeights [2]struct{ rows, tiles int }
+
+// splitTiles cuts rows into as few tiles as possible, their heights equal but for one,
+// for low tiles leave the multipliers idle.
+func splitTiles(rows, mr int) tileHeights {
+	tiles := (rows + mr - 1) / mr
+	low, high := rows/tiles, rows%tiles
+	return tileHeights{{low + 1, high}, {low, tiles - high}}
+}
+
+// A strip holds what the tiles of one block of C share. Strides are in bytes.
+type strip struct {
+	k                         int
+	ars, acs, aStep, brs, ldc int // aStep: from a tile's A to that of the tile below
+	alpha, beta               float32
+}
+
+// strips walks a block of C from left to right, strip by strip.
+type strips struct {
+	strip
+	cols  int
+	a, b  *float32
+	bStep int // bytes from the B of one strip to the next
+}
+
+func (s *strips) run(rows, tiles, nr int, c *float32) {
+	for j := 0; j < s.cols; j += nr {
+		b := (*float32)(unsafe.Add(unsafe.Pointer(s.b), j/nr*s.bStep))
+		runStrip(&s.strip, rows, tiles, min(nr, s.cols-j), s.a, b, at(c, j))
+	}
+}
+
+// rowTimesColumns computes a single row of C from a B whose columns are contiguous.
+func (g *product) rowTimesColumns(ws *Workspace) {
+	x := g.a
+	if g.acs != 1 {
+		ws.a = grow(ws.a, g.k)
+		for p := range g.k {
+			ws.a[p] = x[p*g.acs]
+		}
+		x = ws.a
+	}
+	const unit = gemvRows
+	for j := 0; j < g.n; j += 4 * unit {
+		cols := min(4*unit, g.n-j)
+		for pc := 0; pc < g.k; pc += gemmKC {
+			v := gemv{&x[pc], min(gemmKC, g.k-pc), 4 * g.bcs, g.alpha, g.betaAt(pc)}
+			if units := cols / unit; units > 0 {
+				runGemv(&v, units, g.bAt(pc, j), &g.c[j], units*unit)
+			}
+			if rest := cols % unit; rest > 0 {
+				last := g.n - unit // some columns are computed again, but not stored
+				runGemv(&v, 1, g.bAt(pc, last), &g.c[last], rest)
+			}
+		}
+	}
+}
+
+// gemvRows is the unit of matrix rows of the matrix-vector kernel.
+const gemvRows = 8
+
+// A gemv holds what the parts of a matrix-vector product share. The stride, between
+// the contiguous rows of the matrix, is in bytes.
+type gemv struct {
+	x           *float32
+	k, stride   int
+	alpha, beta float32
+}
+
+// rowTimesRows computes a single row of C from a B whose rows are contiguous.
+func (g *product) rowTimesRows() {
+	for j, cols := 0, 0; j < g.n; j += cols {
+		cols = rowTileCols(g.n - j)
+		for pc := 0; pc < g.k; pc += gemmKC {
+			s := strip{k: min(gemmKC, g.k-pc), acs: 4 * g.acs, brs: 4 * g.brs, alpha: g.alpha, beta: g.betaAt(pc)}
+			runStrip(&s, 1, 1, cols, g.aAt(0, pc), g.bAt(pc, j), &g.c[j])
+		}
+	}
+}

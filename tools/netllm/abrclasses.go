@@ -1,0 +1,115 @@
+// How the FCC test traces overlap those that policies are trained on.
+
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+
+	"netllm/netllm/abr"
+)
+
+// The classes of a test trace. Of the public test set four in five traces are
+// no news to a policy trained on the public training set.
+const (
+	classCopy   = "copy"   // the same trace is in a training set
+	classSlice  = "slice"  // its bandwidths are a part of a longer training trace
+	classUnseen = "unseen" // neither
+)
+
+// overlapClasses compares the traces of a test set with all traces that may
+// have been trained on.
+func overlapClasses(test, train []*abr.Trace) map[string]string {
+	classes := make(map[string]string, len(test))
+	for _, t := range test {
+		class := classUnseen
+		for _, other := range train {
+			if slices.Equal(t.Mbps, other.Mbps) && slices.Equal(t.TimeSec, other.TimeSec) {
+				class = classCopy
+				break
+			}
+			if class == classUnseen && len(other.Mbps) > len(t.Mbps) && containsRun(other.Mbps, t.Mbps) {
+				class = classSlice
+			}
+		}
+		classes[t.Name] = class
+	}
+	return classes
+}
+
+// containsRun reports whether part stands in all, in one piece.
+func containsRun(all, part []float64) bool {
+	for i := 0; i+len(part) <= len(all); i++ {
+		if slices.Equal(all[i:i+len(part)], part) {
+			return true
+		}
+	}
+	return false
+}
+
+// traceClasses returns the class of every trace: from a file if one is named,
+// computed for fcc-test, else nil.
+func (d *abrData) traceClasses(file string) (map[string]string, error) {
+	if file != "" {
+		return readClasses(file, d.set.Traces)
+	}
+	if d.set.Name != "fcc-test" {
+		return nil, nil
+	}
+	var train []*abr.Trace
+	for _, name := range []string{"fcc-train", "fcc-valid"} {
+		set, err := abr.OpenTraces(d.dir, name)
+		if err != nil {
+			return nil, fmt.Errorf("classes of fcc-test: %w", err)
+		}
+		train = append(train, set.Traces...)
+	}
+	return overlapClasses(d.set.Traces, train), nil
+}
+
+// readClasses reads an object trace name -> class, which must have every trace.
+func readClasses(path string, traces []*abr.Trace) (map[string]string, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("--classes: %w", err)
+	}
+	var classes map[string]string
+	if err := json.Unmarshal(text, &classes); err != nil {
+		return nil, fmt.Errorf("--classes: %s: want an object of trace names and classes: %w", path, err)
+	}
+	for _, t := range traces {
+		if classes[t.Name] == "" {
+			return nil, fmt.Errorf("--classes: %s: no class for trace %q", path, t.Name)
+		}
+	}
+	return classes, nil
+}
+
+// classNames returns the classes that the traces have, the usual ones first in
+// their usual order, then the others sorted.
+func classNames(classes map[string]string, traces []*abr.Trace) []string {
+	var names []string
+	for _, t := range traces {
+		if class := classes[t.Name]; class != "" && !slices.Contains(names, class) {
+			names = append(names, class)
+		}
+	}
+	rank := func(name string) int {
+		if i := slices.Index([]string{classCopy, classSlice, classUnseen}, name); i >= 0 {
+			return i
+		}
+		return 3
+	}
+	slices.SortFunc(names, func(a, b string) int {
+		if d := rank(a) - rank(b); d != 0 {
+			return d
+		}
+		if a < b {
+			return -1
+		}
+		return 1
+	})
+	return names
+}

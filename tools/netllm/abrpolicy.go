@@ -1,0 +1,92 @@
+// ABR policies by name: the library's, and the learned one.
+
+package main
+
+import (
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"netllm/netllm/abr"
+	"netllm/tools/internal/cli"
+)
+
+// learnedPolicy is the name of the policy that an adapter makes of a model.
+const learnedPolicy = "netllm"
+
+func abrPolicyNames() []string { return append(abr.PolicyNames(), learnedPolicy) }
+
+// checkPolicies refuses a list with unknown names or one given twice.
+func checkPolicies(policies []string) error {
+	if len(policies) == 0 {
+		return cli.Usagef("--policy is needed, one or more of %s", strings.Join(abrPolicyNames(), ", "))
+	}
+	for i, name := range policies {
+		if !slices.Contains(abrPolicyNames(), name) {
+			return cli.Usagef("--policy: unknown policy %q, known: %s", name, strings.Join(abrPolicyNames(), ", "))
+		}
+		if slices.Contains(policies[:i], name) {
+			return cli.Usagef("--policy: %q is given twice", name)
+		}
+	}
+	return nil
+}
+
+// learnedFlags say which adapter on which model the learned policy is.
+type learnedFlags struct {
+	model   modelFlag
+	adapter string
+}
+
+func (l *learnedFlags) add(cmd *cobra.Command) {
+	l.model.add(cmd)
+	cmd.Flags().StringVar(&l.adapter, "adapter", "", "use the adapter in `DIR`, as adapt abr writes it, for policy netllm")
+}
+
+// factories makes the policies in the order of their names. What they use stays
+// open until the returned function is called.
+func (l *learnedFlags) factories(policies []string, seed uint64, used cli.Used) (list []abr.Factory, done func(), err error) {
+	if !slices.Contains(policies, learnedPolicy) {
+		if l.adapter != "" || l.model.path != "" {
+			return nil, nil, cli.Usagef("--adapter and --model belong to policy %q, which is not asked for", learnedPolicy)
+		}
+	} else if l.adapter == "" {
+		return nil, nil, cli.Usagef("--policy %s needs --adapter", learnedPolicy)
+	}
+	done = func() {}
+	for _, name := range policies {
+		var f abr.Factory
+		if name == learnedPolicy {
+			f, done, err = l.open(used)
+		} else {
+			f, err = abr.NewFactory(name, abr.PolicyConfig{Seed: seed})
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		list = append(list, f)
+	}
+	return list, done, nil
+}
+
+// open loads model and adapter.
+func (l *learnedFlags) open(used cli.Used) (abr.Factory, func(), error) {
+	b := used.Open()
+	fail := func(err error) (abr.Factory, func(), error) { return abr.Factory{}, nil, errors.Join(err, b.Close()) }
+	m, err := l.model.open(b)
+	if err != nil {
+		return fail(err)
+	}
+	adapter, err := abr.LoadAdapter(b, m, l.adapter)
+	if err != nil {
+		return fail(errors.Join(err, m.Close()))
+	}
+	// Every worker computes on a backend of one thread, so that sessions, not
+	// matrices, are what runs side by side.
+	return adapter.Factory(learnedPolicy, adapter.Cond.MaxReturn, used.OpenOne), func() {
+		m.Close()
+		b.Close()
+	}, nil
+}

@@ -1,0 +1,32 @@
+// The JSON of the eval commands. Names and meaning of the fields are a
+// contract: other programs read them.
+
+package main
+
+// evalResult is what eval --json prints.
+type evalResult struct {
+	Task    string         `json:"task"`
+	Setting string         `json:"setting"` // or "custom"
+	Device  string         `json:"device"`  // really used
+	CPU     string         `json:"cpu"`     // really used
+	Seed    uint64         `json:"seed"`
+	Threads int            `json:"threads"`
+	Command string         `json:"command"`
+	Results []policyResult `json:"results"` // in the order of --policy
+}
+
+// policyResult is a policy's score.
+type policyResult struct {
+	Policy  string      `json:"policy"`
+	N       int         `json:"n"`      // what mean is over: sessions in ABR
+	Metric  string      `json:"metric"` // "qoe" in ABR
+	Mean    float64     `json:"mean"`
+	StdErr  float64     `json:"stderr"` // sd/sqrt(n)
+	Seconds float64     `json:"seconds"`
+	Items   []itemValue `json:"items"` // per trace in ABR
+}
+
+type itemValue struct {
+	ID    string  `json:"id"`
+	Value float64 `json:"value"`
+}
