@@ -139,7 +139,7 @@ func cpuMatMulPacked(_ *CPU, a *Args, w *worker) {
 	if all.m == 0 {
 		return
 	}
-	for r := 0; r < all.k; r += packedRows {
+	for r := 0; r == 0 || r < all.k; r += packedRows { // once at least: a sum of nothing is 0
 		p := all
 		p.k = min(packedRows, all.k-r)
 		p.b, p.brs, p.bcs = w.scratch(p.k*p.n), p.n, 1

@@ -88,11 +88,18 @@ func (p *pool) join() {
 			return
 		}
 	}
-	p.waiting.Store(true)
-	if p.pending.Load() == 0 && p.waiting.CompareAndSwap(true, false) {
-		return
+	for {
+		p.waiting.Store(true)
+		if p.pending.Load() == 0 && p.waiting.CompareAndSwap(true, false) {
+			return
+		}
+		<-p.done
+		// The call may come from a worker that finished the round before this
+		// one and was interrupted between counting down and calling.
+		if p.pending.Load() == 0 {
+			return
+		}
 	}
-	<-p.done
 }
 
 func (p *pool) wakeAll() {

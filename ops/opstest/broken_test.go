@@ -141,6 +141,7 @@ func TestReferenceKeepsRules(t *testing.T) {
 		{"overlap", ops.OpAddRow, ops.Args{T: [9]tensor.Tensor{x, y, x.Slice(0, 0, 1).Reshape(8)}}, "AddRow: output T0 (F32[8x8]) overlaps T2 (F32[8])"},
 		{"shifted", ops.OpAdd, ops.Args{T: [9]tensor.Tensor{x.Slice(0, 0, 4), x.Slice(0, 1, 5), y.Slice(0, 0, 4)}}, "overlaps T1"},
 		{"two outputs", ops.OpRMSNormBackward, ops.Args{T: [9]tensor.Tensor{row.Reshape(1, 8), row, x.Slice(0, 0, 1), y.Slice(0, 0, 1), y.Slice(0, 1, 2).Reshape(8)}}, "output T0 (F32[1x8]) overlaps T1"},
+		{"windows", ops.OpFill, ops.Args{T: [9]tensor.Tensor{x.Windows(2)}}, "output T0 (F32[8x7x2]) overlaps itself"},
 		{"flags", ops.OpAdd, ops.Args{T: [9]tensor.Tensor{x, y, y}, Acc: 1}, "do not accumulate"},
 		{"host memory", ops.OpAdd, ops.Args{T: [9]tensor.Tensor{x, y, tensor.New(tensor.F32, 8, 8)}}, "not in its memory"},
 	} {

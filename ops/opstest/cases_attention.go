@@ -52,7 +52,7 @@ func attentionCases() (cases []*opCase) {
 	for _, s := range []attentionShape{
 		{1, 1, 1, 1, 1, 0, 0}, {1, 1, 4, 4, 8, 7, 0}, {2, 5, 4, 2, 7, 3, 2}, {1, 3, 6, 1, 32, 0, 5}, {3, 8, 2, 2, 16, 0, 0},
 		{1, 70, 3, 1, 16, 0, 0}, {1, 64, 2, 2, 33, 0, 1}, {1, 65, 2, 1, 32, 2, 0}, {2, 130, 4, 2, 16, 5, 3},
-		{1, 1, 8, 2, 64, 200, 9},
+		{1, 1, 8, 2, 64, 200, 9}, {0, 2, 2, 1, 4, 1, 0},
 	} {
 		for _, l := range [][2]layout{{whole, whole}, {whole, sliced}, {offset, heads}, {sliced, heads}, {heads, whole}} {
 			if s.seq > 65 && l[0] != whole {

@@ -19,7 +19,7 @@ func matMulCases() (cases []*opCase) {
 	// Large enough for threads, with remainders at every place where rows or
 	// columns may be divided, and deep enough for several blocks of a sum.
 	for _, s := range [][3]int{
-		{13, 40, 600}, {25, 36, 520}, {97, 130, 71}, {49, 37, 300}, {130, 97, 71}, {1, 33, 9000}, {1, 257, 1100},
+		{13, 40, 600}, {25, 36, 520}, {13, 12, 2000}, {25, 9, 1500}, {37, 1, 9000}, {97, 130, 71}, {49, 37, 300}, {130, 97, 71}, {1, 33, 9000}, {1, 257, 1100},
 		{2, 129, 1100}, {33, 1, 9000}, {300, 2, 520}, {65, 65, 1030},
 	} {
 		for _, transpose := range flags {
@@ -118,6 +118,14 @@ func weightCases() (cases []*opCase) {
 					}
 				}
 			}
+		}
+	}
+	for _, dtype := range weightTypes { // sums of nothing
+		for _, acc := range flags {
+			c := newCase(ops.OpMatMul, "%v/no rows/%s", dtype, accName(acc))
+			c.t = [9]*operand{c.outAcc(0, acc, whole, 3, 64), c.in(whole, 3, 0), c.weight(dtype, 0, 64)}
+			c.f[0] = 1
+			cases = append(cases, c)
 		}
 	}
 	return cases

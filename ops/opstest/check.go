@@ -1,6 +1,7 @@
 package opstest
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -13,8 +14,9 @@ import (
 
 // placed is a case with its operands in a backend's memory.
 type placed struct {
-	args   ops.Args
-	stores [9]tensor.Tensor // the whole storage of each operand, flat
+	args    ops.Args
+	stores  [9]tensor.Tensor // the whole storage of each operand, flat
+	weights [9]tensor.Tensor // what was prepared, in host memory
 }
 
 // place uploads the operands of a case.
@@ -25,7 +27,10 @@ func (c *opCase) place(b ops.Backend) (*placed, error) {
 		case o == nil:
 			continue
 		case o.prepare:
-			w, err := b.Prepare(o.tensor)
+			// The backend may use this memory.
+			p.weights[i] = tensor.New(o.tensor.DType(), o.tensor.Shape()...)
+			copy(p.weights[i].Bytes(), o.tensor.Bytes())
+			w, err := b.Prepare(p.weights[i])
 			if err != nil {
 				return nil, fmt.Errorf("prepare %v: %w", o.tensor, err)
 			}
@@ -66,6 +71,11 @@ func (c *opCase) run(b ops.Backend) (after [9][]byte, err error) {
 			return after, fmt.Errorf("download: %w", err)
 		}
 		b.Free(store.Storage())
+	}
+	for i, w := range p.weights {
+		if !w.IsZero() && !bytes.Equal(w.Bytes(), c.t[i].tensor.Bytes()) {
+			return after, fmt.Errorf("T%d (%v): a prepared weight was written to", i, w)
+		}
 	}
 	return after, nil
 }

@@ -66,6 +66,9 @@ func mustKeepRules(op ops.Op, c *call) {
 		fail("T2 (%v) is not a contiguous matrix", w)
 	}
 	for _, i := range outputs(op) {
+		if c.has(i) && c.t[i].overlapsItself() {
+			fail("output T%d (%v) overlaps itself", i, c.T[i])
+		}
 		for j := range c.T {
 			if j == i || !c.has(i) || !c.has(j) || !c.overlap(i, j) {
 				continue
@@ -105,6 +108,18 @@ func (c *call) overlap(i, j int) bool {
 		}
 	}
 	return false
+}
+
+// overlapsItself reports whether two elements are in one place.
+func (v *view) overlapsItself() bool {
+	if v.contiguous {
+		return false
+	}
+	elements := make(map[*float64]bool, v.len())
+	for k := range v.len() {
+		elements[v.at(k)] = true
+	}
+	return len(elements) < v.len()
 }
 
 // extent returns the range of words in which a view's elements lie.
