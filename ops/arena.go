@@ -60,7 +60,7 @@ func (a *Arena) alloc(size int) *tensor.Storage {
 
 // Mark returns the present point. Release takes back everything handed out
 // since then, in the backend's order: operations asked for before still see
-// their operands.
+// their operands. Results that a [Tape] has recorded must not be released.
 func (a *Arena) Mark() Mark { return a.at }
 
 // Release returns to an earlier point.

@@ -15,6 +15,9 @@ func RoPE(c *Context, x, table tensor.Tensor, pos int, style RoPEStyle) tensor.T
 	if x.Rank() != 4 || table.Rank() != 3 || table.Dim(2) != 2 || 2*table.Dim(1) > x.Dim(3) {
 		panic(fmt.Sprintf("ops: RoPE: %v with table %v", x, table))
 	}
+	if !table.IsContiguous() {
+		panic(fmt.Sprintf("ops: RoPE: table %v is not contiguous", table))
+	}
 	if pos < 0 || pos+x.Dim(1) > table.Dim(0) {
 		panic(fmt.Sprintf("ops: RoPE: positions %d to %d, table %v", pos, pos+x.Dim(1)-1, table))
 	}
@@ -51,6 +54,11 @@ func Attention(c *Context, q, k, v tensor.Tensor, past int) tensor.Tensor {
 	if q.Rank() != 4 || k.Rank() != 4 || !k.SameShape(v) || q.Dim(0) != k.Dim(0) || q.Dim(3) != k.Dim(3) ||
 		k.Dim(2) == 0 || q.Dim(2)%k.Dim(2) != 0 || past < 0 || past+q.Dim(1) > k.Dim(1) {
 		panic(fmt.Sprintf("ops: Attention: queries %v at %d, keys %v, values %v", q, past, k, v))
+	}
+	for _, x := range [...]tensor.Tensor{q, k, v} {
+		if x.Dim(3) > 1 && x.Stride(3) != 1 {
+			panic(fmt.Sprintf("ops: Attention: the elements of a head of %v are %d apart, not adjacent", x, x.Stride(3)))
+		}
 	}
 	out := newLike(c, q)
 	n := node{name: "Attention", out: out, in: [4]tensor.Tensor{q, k, v}, i: [3]int64{int64(past)},

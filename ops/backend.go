@@ -29,7 +29,9 @@ type Backend interface {
 
 	// Prepare returns the frozen host tensor w in the layout that this
 	// hardware computes best with. The result may alias w's storage, which
-	// must outlive it, and is only to be read.
+	// must outlive it, and is only to be read. It is the only way in which
+	// tensors of types other than F32 and I32 get to a backend. Types that
+	// are not [tensor.DType.IsFloat] are an error.
 	Prepare(w tensor.Tensor) (tensor.Tensor, error)
 
 	// Run performs one primitive. The arguments are copied before it
@@ -72,8 +74,10 @@ func (a *Args) Accumulates(i int) bool { return a.Acc>>i&1 != 0 }
 // Tensors are F32 unless said otherwise; "..." stands for any leading
 // dimensions; "strided" operands may be any view, all others are contiguous.
 // "T0+" marks an output that may accumulate (see [Args.Acc]). An output never
-// overlaps an input unless said. Outputs written "(T1)" may be the zero
-// Tensor, which means that they are not wanted.
+// overlaps an input unless said, nor another output, nor itself. Outputs written
+// "(T1)" may be the zero Tensor, which means that they are not wanted. Memory
+// round an output's elements is not touched; what an output holds that does not
+// accumulate is not read, and may be NaN. Row numbers and targets are in range.
 type Op uint8
 
 const (
@@ -131,7 +135,7 @@ const (
 	OpLayerNormBackward
 
 	// OpRoPE rotates the head vectors of the strided T1 [batch, seq, heads,
-	// d] into T0+ of equal shape; positions start at I0. T2 [positions,
+	// d] into the strided T0+ of equal shape; positions start at I0. T2 [positions,
 	// r/2, 2] holds cosine and sine of each angle; r <= d elements are
 	// rotated and the others copied. I1 is the [RoPEStyle]. F0 is 1, or -1
 	// to rotate backwards.
@@ -140,15 +144,16 @@ const (
 	// OpAttention computes scaled dot-product attention: T0 [batch, seq,
 	// heads, d] from T1 = queries of the same shape, T2 = keys and T3 =
 	// values [batch, keys, kvHeads, d], all strided with adjacent d; head h
-	// uses key head h*kvHeads/heads. Query t sees keys 0 to I0+t. F0 is the
-	// scale. (T4) [batch, heads, seq] gets the logarithm of the softmax's
+	// uses key head h*kvHeads/heads. Query t sees keys 0 to I0+t; keys after
+	// I0+seq-1 are not read. F0 is the scale. (T4) [batch, heads, seq] gets the logarithm of the softmax's
 	// denominator.
 	OpAttention
 
 	// OpAttentionBackward gives the gradients (T0+), (T1+), (T2+) of
 	// queries, keys and values from the gradient T3 of the result, T4 to T6 =
 	// queries, keys, values, T7 = result, T8 = OpAttention's T4, and I0, F0
-	// as there.
+	// as there. T0 to T7 are strided with adjacent d. Keys that no query sees
+	// have gradient zero.
 	OpAttentionBackward
 
 	// OpSwiGLU sets T0 = silu(T1) * T2, silu(x) = x/(1+exp(-x)).

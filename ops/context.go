@@ -23,6 +23,8 @@ type Context struct {
 	label string
 	args  Args
 	late  []late // outputs of args that are not in their places yet
+
+	scalar [1]float32 // for ReadScalar
 }
 
 // NewContext returns a context with an arena of its own and no tape.
@@ -76,9 +78,9 @@ func (c *Context) Read(dst []float32, t tensor.Tensor) error {
 
 // ReadScalar returns the value of a tensor of one element.
 func (c *Context) ReadScalar(t tensor.Tensor) (float32, error) {
-	var v [1]float32
-	err := c.Read(v[:], t)
-	return v[0], err
+	c.scalar = [1]float32{}
+	err := c.Read(c.scalar[:], t)
+	return c.scalar[0], err
 }
 
 // Floats reads t into a new slice.

@@ -70,6 +70,9 @@ func (p *pool) run(k cpuKernel, c *CPU, a *Args) {
 		k(c, a, p.workers[0])
 		return
 	}
+	if p.stopped.Load() {
+		panic("ops: CPU: used after Close")
+	}
 	p.kernel, p.backend, p.args = k, c, a
 	p.pending.Store(int32(n - 1))
 	p.round.Add(1)
@@ -132,13 +135,20 @@ func (p *pool) await(w *worker, done uint32) {
 			return
 		}
 	}
-	w.asleep.Store(true)
-	// The round may have begun before the caller could see this worker
-	// asleep; whoever clears the flag first decides who acts.
-	if p.round.Load() != done && w.asleep.CompareAndSwap(true, false) {
-		return
+	for {
+		w.asleep.Store(true)
+		// The round may have begun before the caller could see this worker
+		// asleep; whoever clears the flag first decides who acts.
+		if p.round.Load() != done && w.asleep.CompareAndSwap(true, false) {
+			return
+		}
+		<-w.wake
+		// The caller may have been interrupted on its way here, while this
+		// worker did the round unasked and fell asleep again.
+		if p.round.Load() != done {
+			return
+		}
 	}
-	<-w.wake
 }
 
 // span returns this worker's share of n items, in whole multiples of unit.

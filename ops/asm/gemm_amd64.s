@@ -4,7 +4,7 @@
 
 #include "textflag.h"
 
-// func gemmStrip32AVX512(rows int, panels int, k int, a *float32, ars int, acs int, astep int, b *float32, brs int, c *float32, ldc int, alpha float32, beta float32, last int)
+// func gemmStrip32AVX512(rows int, tiles int, k int, a *float32, ars int, acs int, aStep int, b *float32, brs int, c *float32, ldc int, alpha float32, beta float32, last int)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·gemmStrip32AVX512(SB), NOSPLIT, $0-104
 	CMPQ rows+0(FP), $+12
@@ -29,7 +29,7 @@ TEXT ·gemmStrip32AVX512(SB), NOSPLIT, $0-104
 	JE   rows3
 	CMPQ rows+0(FP), $+2
 	JE   rows2
-	MOVQ panels+8(FP), R13
+	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -117,14 +117,14 @@ rows1store:
 	ADDQ    R11, DI
 
 rows1next:
-	ADDQ astep+48(FP), SI
+	ADDQ aStep+48(FP), SI
 	DECQ R13
 	JNZ  rows1panel
 	VZEROUPPER
 	RET
 
 rows2:
-	MOVQ panels+8(FP), R13
+	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -236,14 +236,14 @@ rows2store:
 	ADDQ    R11, DI
 
 rows2next:
-	ADDQ astep+48(FP), SI
+	ADDQ aStep+48(FP), SI
 	DECQ R13
 	JNZ  rows2panel
 	VZEROUPPER
 	RET
 
 rows3:
-	MOVQ panels+8(FP), R13
+	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -379,14 +379,14 @@ rows3store:
 	ADDQ    R11, DI
 
 rows3next:
-	ADDQ astep+48(FP), SI
+	ADDQ aStep+48(FP), SI
 	DECQ R13
 	JNZ  rows3panel
 	VZEROUPPER
 	RET
 
 rows4:
-	MOVQ panels+8(FP), R13
+	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -551,14 +551,14 @@ rows4store:
 	ADDQ    R11, DI
 
 rows4next:
-	ADDQ astep+48(FP), SI
+	ADDQ aStep+48(FP), SI
 	DECQ R13
 	JNZ  rows4panel
 	VZEROUPPER
 	RET
 
 rows5:
-	MOVQ panels+8(FP), R13
+	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -747,14 +747,14 @@ rows5store:
 	ADDQ    R11, DI
 
 rows5next:
-	ADDQ astep+48(FP), SI
+	ADDQ aStep+48(FP), SI
 	DECQ R13
 	JNZ  rows5panel
 	VZEROUPPER
 	RET
 
 rows6:
-	MOVQ panels+8(FP), R13
+	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -967,14 +967,14 @@ rows6store:
 	ADDQ    R11, DI
 
 rows6next:
-	ADDQ astep+48(FP), SI
+	ADDQ aStep+48(FP), SI
 	DECQ R13
 	JNZ  rows6panel
 	VZEROUPPER
 	RET
 
 rows7:
-	MOVQ panels+8(FP), R13
+	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -1216,14 +1216,14 @@ rows7store:
 	ADDQ    R11, DI
 
 rows7next:
-	ADDQ astep+48(FP), SI
+	ADDQ aStep+48(FP), SI
 	DECQ R13
 	JNZ  rows7panel
 	VZEROUPPER
 	RET
 
 rows8:
-	MOVQ panels+8(FP), R13
+	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -1489,14 +1489,14 @@ rows8store:
 	ADDQ    R11, DI
 
 rows8next:
-	ADDQ astep+48(FP), SI
+	ADDQ aStep+48(FP), SI
 	DECQ R13
 	JNZ  rows8panel
 	VZEROUPPER
 	RET
 
 rows9:
-	MOVQ panels+8(FP), R13
+	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -1786,14 +1786,14 @@ rows9store:
 	ADDQ    R11, DI
 
 rows9next:
-	ADDQ astep+48(FP), SI
+	ADDQ aStep+48(FP), SI
 	DECQ R13
 	JNZ  rows9panel
 	VZEROUPPER
 	RET
 
 rows10:
-	MOVQ panels+8(FP), R13
+	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -2112,14 +2112,14 @@ rows10store:
 	ADDQ    R11, DI
 
 rows10next:
-	ADDQ astep+48(FP), SI
+	ADDQ aStep+48(FP), SI
 	DECQ R13
 	JNZ  rows10panel
 	VZEROUPPER
 	RET
 
 rows11:
-	MOVQ panels+8(FP), R13
+	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -2462,14 +2462,14 @@ rows11store:
 	ADDQ    R11, DI
 
 rows11next:
-	ADDQ astep+48(FP), SI
+	ADDQ aStep+48(FP), SI
 	DECQ R13
 	JNZ  rows11panel
 	VZEROUPPER
 	RET
 
 rows12:
-	MOVQ panels+8(FP), R13
+	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -2922,13 +2922,13 @@ rows12store:
 	ADDQ    R11, DI
 
 rows12next:
-	ADDQ astep+48(FP), SI
+	ADDQ aStep+48(FP), SI
 	DECQ R13
 	JNZ  rows12panel
 	VZEROUPPER
 	RET
 
-// func gemmStrip16AVX512(rows int, panels int, k int, a *float32, ars int, acs int, astep int, b *float32, brs int, c *float32, ldc int, alpha float32, beta float32, last int)
+// func gemmStrip16AVX512(rows int, tiles int, k int, a *float32, ars int, acs int, aStep int, b *float32, brs int, c *float32, ldc int, alpha float32, beta float32, last int)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·gemmStrip16AVX512(SB), NOSPLIT, $0-104
 	CMPQ rows+0(FP), $+12
@@ -2953,7 +2953,7 @@ TEXT ·gemmStrip16AVX512(SB), NOSPLIT, $0-104
 	JE   rows3
 	CMPQ rows+0(FP), $+2
 	JE   rows2
-	MOVQ panels+8(FP), R13
+	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -3029,14 +3029,14 @@ rows1store:
 	ADDQ    R11, DI
 
 rows1next:
-	ADDQ astep+48(FP), SI
+	ADDQ aStep+48(FP), SI
 	DECQ R13
 	JNZ  rows1panel
 	VZEROUPPER
 	RET
 
 rows2:
-	MOVQ panels+8(FP), R13
+	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -3127,14 +3127,14 @@ rows2store:
 	ADDQ    R11, DI
 
 rows2next:
-	ADDQ astep+48(FP), SI
+	ADDQ aStep+48(FP), SI
 	DECQ R13
 	JNZ  rows2panel
 	VZEROUPPER
 	RET
 
 rows3:
-	MOVQ panels+8(FP), R13
+	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -3240,14 +3240,14 @@ rows3store:
 	ADDQ    R11, DI
 
 rows3next:
-	ADDQ astep+48(FP), SI
+	ADDQ aStep+48(FP), SI
 	DECQ R13
 	JNZ  rows3panel
 	VZEROUPPER
 	RET
 
 rows4:
-	MOVQ panels+8(FP), R13
+	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -3373,14 +3373,14 @@ rows4store:
 	ADDQ    R11, DI
 
 rows4next:
-	ADDQ astep+48(FP), SI
+	ADDQ aStep+48(FP), SI
 	DECQ R13
 	JNZ  rows4panel
 	VZEROUPPER
 	RET
 
 rows5:
-	MOVQ panels+8(FP), R13
+	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -3521,14 +3521,14 @@ rows5store:
 	ADDQ    R11, DI
 
 rows5next:
-	ADDQ astep+48(FP), SI
+	ADDQ aStep+48(FP), SI
 	DECQ R13
 	JNZ  rows5panel
 	VZEROUPPER
 	RET
 
 rows6:
-	MOVQ panels+8(FP), R13
+	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -3684,14 +3684,14 @@ rows6store:
 	ADDQ    R11, DI
 
 rows6next:
-	ADDQ astep+48(FP), SI
+	ADDQ aStep+48(FP), SI
 	DECQ R13
 	JNZ  rows6panel
 	VZEROUPPER
 	RET
 
 rows7:
-	MOVQ panels+8(FP), R13
+	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -3867,14 +3867,14 @@ rows7store:
 	ADDQ    R11, DI
 
 rows7next:
-	ADDQ astep+48(FP), SI
+	ADDQ aStep+48(FP), SI
 	DECQ R13
 	JNZ  rows7panel
 	VZEROUPPER
 	RET
 
 rows8:
-	MOVQ panels+8(FP), R13
+	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -4065,14 +4065,14 @@ rows8store:
 	ADDQ    R11, DI
 
 rows8next:
-	ADDQ astep+48(FP), SI
+	ADDQ aStep+48(FP), SI
 	DECQ R13
 	JNZ  rows8panel
 	VZEROUPPER
 	RET
 
 rows9:
-	MOVQ panels+8(FP), R13
+	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -4278,14 +4278,14 @@ rows9store:
 	ADDQ    R11, DI
 
 rows9next:
-	ADDQ astep+48(FP), SI
+	ADDQ aStep+48(FP), SI
 	DECQ R13
 	JNZ  rows9panel
 	VZEROUPPER
 	RET
 
 rows10:
-	MOVQ panels+8(FP), R13
+	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -4511,14 +4511,14 @@ rows10store:
 	ADDQ    R11, DI
 
 rows10next:
-	ADDQ astep+48(FP), SI
+	ADDQ aStep+48(FP), SI
 	DECQ R13
 	JNZ  rows10panel
 	VZEROUPPER
 	RET
 
 rows11:
-	MOVQ panels+8(FP), R13
+	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -4759,14 +4759,14 @@ rows11store:
 	ADDQ    R11, DI
 
 rows11next:
-	ADDQ astep+48(FP), SI
+	ADDQ aStep+48(FP), SI
 	DECQ R13
 	JNZ  rows11panel
 	VZEROUPPER
 	RET
 
 rows12:
-	MOVQ panels+8(FP), R13
+	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -5082,16 +5082,16 @@ rows12store:
 	ADDQ    R11, DI
 
 rows12next:
-	ADDQ astep+48(FP), SI
+	ADDQ aStep+48(FP), SI
 	DECQ R13
 	JNZ  rows12panel
 	VZEROUPPER
 	RET
 
-// func gemmStrip128AVX512(rows int, panels int, k int, a *float32, ars int, acs int, astep int, b *float32, brs int, c *float32, ldc int, alpha float32, beta float32, last int)
+// func gemmStrip128AVX512(rows int, tiles int, k int, a *float32, ars int, acs int, aStep int, b *float32, brs int, c *float32, ldc int, alpha float32, beta float32, last int)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·gemmStrip128AVX512(SB), NOSPLIT, $0-104
-	MOVQ panels+8(FP), R13
+	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -5249,16 +5249,16 @@ rows1store:
 	ADDQ    R11, DI
 
 rows1next:
-	ADDQ astep+48(FP), SI
+	ADDQ aStep+48(FP), SI
 	DECQ R13
 	JNZ  rows1panel
 	VZEROUPPER
 	RET
 
-// func gemmStrip64AVX512(rows int, panels int, k int, a *float32, ars int, acs int, astep int, b *float32, brs int, c *float32, ldc int, alpha float32, beta float32, last int)
+// func gemmStrip64AVX512(rows int, tiles int, k int, a *float32, ars int, acs int, aStep int, b *float32, brs int, c *float32, ldc int, alpha float32, beta float32, last int)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·gemmStrip64AVX512(SB), NOSPLIT, $0-104
-	MOVQ panels+8(FP), R13
+	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -5372,13 +5372,13 @@ rows1store:
 	ADDQ    R11, DI
 
 rows1next:
-	ADDQ astep+48(FP), SI
+	ADDQ aStep+48(FP), SI
 	DECQ R13
 	JNZ  rows1panel
 	VZEROUPPER
 	RET
 
-// func gemmStrip16AVX2(rows int, panels int, k int, a *float32, ars int, acs int, astep int, b *float32, brs int, c *float32, ldc int, alpha float32, beta float32, last int)
+// func gemmStrip16AVX2(rows int, tiles int, k int, a *float32, ars int, acs int, aStep int, b *float32, brs int, c *float32, ldc int, alpha float32, beta float32, last int)
 // Requires: AVX, FMA3, MMX+
 TEXT ·gemmStrip16AVX2(SB), NOSPLIT, $0-104
 	CMPQ rows+0(FP), $+6
@@ -5391,7 +5391,7 @@ TEXT ·gemmStrip16AVX2(SB), NOSPLIT, $0-104
 	JE   rows3
 	CMPQ rows+0(FP), $+2
 	JE   rows2
-	MOVQ panels+8(FP), R13
+	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -5471,14 +5471,14 @@ rows1store:
 	ADDQ    R11, DI
 
 rows1next:
-	ADDQ astep+48(FP), SI
+	ADDQ aStep+48(FP), SI
 	DECQ R13
 	JNZ  rows1panel
 	VZEROUPPER
 	RET
 
 rows2:
-	MOVQ panels+8(FP), R13
+	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -5581,14 +5581,14 @@ rows2store:
 	ADDQ    R11, DI
 
 rows2next:
-	ADDQ astep+48(FP), SI
+	ADDQ aStep+48(FP), SI
 	DECQ R13
 	JNZ  rows2panel
 	VZEROUPPER
 	RET
 
 rows3:
-	MOVQ panels+8(FP), R13
+	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -5714,14 +5714,14 @@ rows3store:
 	ADDQ    R11, DI
 
 rows3next:
-	ADDQ astep+48(FP), SI
+	ADDQ aStep+48(FP), SI
 	DECQ R13
 	JNZ  rows3panel
 	VZEROUPPER
 	RET
 
 rows4:
-	MOVQ panels+8(FP), R13
+	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -5875,14 +5875,14 @@ rows4store:
 	ADDQ    R11, DI
 
 rows4next:
-	ADDQ astep+48(FP), SI
+	ADDQ aStep+48(FP), SI
 	DECQ R13
 	JNZ  rows4panel
 	VZEROUPPER
 	RET
 
 rows5:
-	MOVQ panels+8(FP), R13
+	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -6059,14 +6059,14 @@ rows5store:
 	ADDQ    R11, DI
 
 rows5next:
-	ADDQ astep+48(FP), SI
+	ADDQ aStep+48(FP), SI
 	DECQ R13
 	JNZ  rows5panel
 	VZEROUPPER
 	RET
 
 rows6:
-	MOVQ panels+8(FP), R13
+	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -6312,13 +6312,13 @@ rows6store:
 	ADDQ    R11, DI
 
 rows6next:
-	ADDQ astep+48(FP), SI
+	ADDQ aStep+48(FP), SI
 	DECQ R13
 	JNZ  rows6panel
 	VZEROUPPER
 	RET
 
-// func gemmStrip16MaskedAVX2(rows int, panels int, k int, a *float32, ars int, acs int, astep int, b *float32, brs int, c *float32, ldc int, alpha float32, beta float32, last int)
+// func gemmStrip16MaskedAVX2(rows int, tiles int, k int, a *float32, ars int, acs int, aStep int, b *float32, brs int, c *float32, ldc int, alpha float32, beta float32, last int)
 // Requires: AVX, FMA3, MMX+
 TEXT ·gemmStrip16MaskedAVX2(SB), NOSPLIT, $0-104
 	CMPQ rows+0(FP), $+6
@@ -6331,7 +6331,7 @@ TEXT ·gemmStrip16MaskedAVX2(SB), NOSPLIT, $0-104
 	JE   rows3
 	CMPQ rows+0(FP), $+2
 	JE   rows2
-	MOVQ panels+8(FP), R13
+	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -6418,14 +6418,14 @@ rows1store:
 	ADDQ       R11, DI
 
 rows1next:
-	ADDQ astep+48(FP), SI
+	ADDQ aStep+48(FP), SI
 	DECQ R13
 	JNZ  rows1panel
 	VZEROUPPER
 	RET
 
 rows2:
-	MOVQ panels+8(FP), R13
+	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -6536,14 +6536,14 @@ rows2store:
 	ADDQ       R11, DI
 
 rows2next:
-	ADDQ astep+48(FP), SI
+	ADDQ aStep+48(FP), SI
 	DECQ R13
 	JNZ  rows2panel
 	VZEROUPPER
 	RET
 
 rows3:
-	MOVQ panels+8(FP), R13
+	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -6678,14 +6678,14 @@ rows3store:
 	ADDQ       R11, DI
 
 rows3next:
-	ADDQ astep+48(FP), SI
+	ADDQ aStep+48(FP), SI
 	DECQ R13
 	JNZ  rows3panel
 	VZEROUPPER
 	RET
 
 rows4:
-	MOVQ panels+8(FP), R13
+	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -6849,14 +6849,14 @@ rows4store:
 	ADDQ       R11, DI
 
 rows4next:
-	ADDQ astep+48(FP), SI
+	ADDQ aStep+48(FP), SI
 	DECQ R13
 	JNZ  rows4panel
 	VZEROUPPER
 	RET
 
 rows5:
-	MOVQ panels+8(FP), R13
+	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -7044,14 +7044,14 @@ rows5store:
 	ADDQ       R11, DI
 
 rows5next:
-	ADDQ astep+48(FP), SI
+	ADDQ aStep+48(FP), SI
 	DECQ R13
 	JNZ  rows5panel
 	VZEROUPPER
 	RET
 
 rows6:
-	MOVQ panels+8(FP), R13
+	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -7309,7 +7309,7 @@ rows6store:
 	ADDQ       R11, DI
 
 rows6next:
-	ADDQ astep+48(FP), SI
+	ADDQ aStep+48(FP), SI
 	DECQ R13
 	JNZ  rows6panel
 	VZEROUPPER
@@ -7329,7 +7329,7 @@ DATA laneMasks<>+80(SB)/8, $0x0000000000000000
 DATA laneMasks<>+88(SB)/8, $0x0000000000000000
 GLOBL laneMasks<>(SB), RODATA|NOPTR, $96
 
-// func gemmStrip8AVX2(rows int, panels int, k int, a *float32, ars int, acs int, astep int, b *float32, brs int, c *float32, ldc int, alpha float32, beta float32, last int)
+// func gemmStrip8AVX2(rows int, tiles int, k int, a *float32, ars int, acs int, aStep int, b *float32, brs int, c *float32, ldc int, alpha float32, beta float32, last int)
 // Requires: AVX, FMA3, MMX+
 TEXT ·gemmStrip8AVX2(SB), NOSPLIT, $0-104
 	CMPQ rows+0(FP), $+6
@@ -7342,7 +7342,7 @@ TEXT ·gemmStrip8AVX2(SB), NOSPLIT, $0-104
 	JE   rows3
 	CMPQ rows+0(FP), $+2
 	JE   rows2
-	MOVQ panels+8(FP), R13
+	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -7411,14 +7411,14 @@ rows1store:
 	ADDQ    R11, DI
 
 rows1next:
-	ADDQ astep+48(FP), SI
+	ADDQ aStep+48(FP), SI
 	DECQ R13
 	JNZ  rows1panel
 	VZEROUPPER
 	RET
 
 rows2:
-	MOVQ panels+8(FP), R13
+	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -7502,14 +7502,14 @@ rows2store:
 	ADDQ    R11, DI
 
 rows2next:
-	ADDQ astep+48(FP), SI
+	ADDQ aStep+48(FP), SI
 	DECQ R13
 	JNZ  rows2panel
 	VZEROUPPER
 	RET
 
 rows3:
-	MOVQ panels+8(FP), R13
+	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -7608,14 +7608,14 @@ rows3store:
 	ADDQ    R11, DI
 
 rows3next:
-	ADDQ astep+48(FP), SI
+	ADDQ aStep+48(FP), SI
 	DECQ R13
 	JNZ  rows3panel
 	VZEROUPPER
 	RET
 
 rows4:
-	MOVQ panels+8(FP), R13
+	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -7734,14 +7734,14 @@ rows4store:
 	ADDQ    R11, DI
 
 rows4next:
-	ADDQ astep+48(FP), SI
+	ADDQ aStep+48(FP), SI
 	DECQ R13
 	JNZ  rows4panel
 	VZEROUPPER
 	RET
 
 rows5:
-	MOVQ panels+8(FP), R13
+	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -7875,14 +7875,14 @@ rows5store:
 	ADDQ    R11, DI
 
 rows5next:
-	ADDQ astep+48(FP), SI
+	ADDQ aStep+48(FP), SI
 	DECQ R13
 	JNZ  rows5panel
 	VZEROUPPER
 	RET
 
 rows6:
-	MOVQ panels+8(FP), R13
+	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -8063,13 +8063,13 @@ rows6store:
 	ADDQ    R11, DI
 
 rows6next:
-	ADDQ astep+48(FP), SI
+	ADDQ aStep+48(FP), SI
 	DECQ R13
 	JNZ  rows6panel
 	VZEROUPPER
 	RET
 
-// func gemmStrip8MaskedAVX2(rows int, panels int, k int, a *float32, ars int, acs int, astep int, b *float32, brs int, c *float32, ldc int, alpha float32, beta float32, last int)
+// func gemmStrip8MaskedAVX2(rows int, tiles int, k int, a *float32, ars int, acs int, aStep int, b *float32, brs int, c *float32, ldc int, alpha float32, beta float32, last int)
 // Requires: AVX, FMA3, MMX+
 TEXT ·gemmStrip8MaskedAVX2(SB), NOSPLIT, $0-104
 	CMPQ rows+0(FP), $+6
@@ -8082,7 +8082,7 @@ TEXT ·gemmStrip8MaskedAVX2(SB), NOSPLIT, $0-104
 	JE   rows3
 	CMPQ rows+0(FP), $+2
 	JE   rows2
-	MOVQ panels+8(FP), R13
+	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -8158,14 +8158,14 @@ rows1store:
 	ADDQ       R11, DI
 
 rows1next:
-	ADDQ astep+48(FP), SI
+	ADDQ aStep+48(FP), SI
 	DECQ R13
 	JNZ  rows1panel
 	VZEROUPPER
 	RET
 
 rows2:
-	MOVQ panels+8(FP), R13
+	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -8257,14 +8257,14 @@ rows2store:
 	ADDQ       R11, DI
 
 rows2next:
-	ADDQ astep+48(FP), SI
+	ADDQ aStep+48(FP), SI
 	DECQ R13
 	JNZ  rows2panel
 	VZEROUPPER
 	RET
 
 rows3:
-	MOVQ panels+8(FP), R13
+	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -8372,14 +8372,14 @@ rows3store:
 	ADDQ       R11, DI
 
 rows3next:
-	ADDQ astep+48(FP), SI
+	ADDQ aStep+48(FP), SI
 	DECQ R13
 	JNZ  rows3panel
 	VZEROUPPER
 	RET
 
 rows4:
-	MOVQ panels+8(FP), R13
+	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -8508,14 +8508,14 @@ rows4store:
 	ADDQ       R11, DI
 
 rows4next:
-	ADDQ astep+48(FP), SI
+	ADDQ aStep+48(FP), SI
 	DECQ R13
 	JNZ  rows4panel
 	VZEROUPPER
 	RET
 
 rows5:
-	MOVQ panels+8(FP), R13
+	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -8660,14 +8660,14 @@ rows5store:
 	ADDQ       R11, DI
 
 rows5next:
-	ADDQ astep+48(FP), SI
+	ADDQ aStep+48(FP), SI
 	DECQ R13
 	JNZ  rows5panel
 	VZEROUPPER
 	RET
 
 rows6:
-	MOVQ panels+8(FP), R13
+	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -8860,16 +8860,16 @@ rows6store:
 	ADDQ       R11, DI
 
 rows6next:
-	ADDQ astep+48(FP), SI
+	ADDQ aStep+48(FP), SI
 	DECQ R13
 	JNZ  rows6panel
 	VZEROUPPER
 	RET
 
-// func gemmStrip64AVX2(rows int, panels int, k int, a *float32, ars int, acs int, astep int, b *float32, brs int, c *float32, ldc int, alpha float32, beta float32, last int)
+// func gemmStrip64AVX2(rows int, tiles int, k int, a *float32, ars int, acs int, aStep int, b *float32, brs int, c *float32, ldc int, alpha float32, beta float32, last int)
 // Requires: AVX, FMA3, MMX+
 TEXT ·gemmStrip64AVX2(SB), NOSPLIT, $0-104
-	MOVQ panels+8(FP), R13
+	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -9016,7 +9016,7 @@ rows1store:
 	ADDQ    R11, DI
 
 rows1next:
-	ADDQ astep+48(FP), SI
+	ADDQ aStep+48(FP), SI
 	DECQ R13
 	JNZ  rows1panel
 	VZEROUPPER

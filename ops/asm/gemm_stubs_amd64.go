@@ -4,182 +4,182 @@
 
 package asm
 
-// gemmStrip32AVX512 computes panels tiles of rows x 32 elements, one below the other:
+// gemmStrip32AVX512 computes tiles of rows x 32 elements, one below the other:
 //
-//	for t := range panels {
+//	for t := range tiles {
 //		for i := range rows {
 //			for j := range width {
 //				var s float32
 //				for p := range k {
-//					s = fma(a[t*astep+i*ars+p*acs], b[p*brs+j], s)
+//					s = fma(a[t*aStep+i*ars+p*acs], b[p*brs+j], s)
 //				}
 //				c[(t*rows+i)*ldc+j] = beta*c[(t*rows+i)*ldc+j] + alpha*s // fma; beta == 0: C is not read
 //			}
 //		}
 //	}
 //
-// All strides are in bytes. 1 <= rows <= 12, panels >= 1, k >= 1. The last vector of a
+// All strides are in bytes. 1 <= rows <= 12, tiles >= 1, k >= 1. The last vector of a
 // tile has last elements, the others are full: width = 16+last, 1 <= last <= 16.
 //
 //go:noescape
-func gemmStrip32AVX512(rows int, panels int, k int, a *float32, ars int, acs int, astep int, b *float32, brs int, c *float32, ldc int, alpha float32, beta float32, last int)
+func gemmStrip32AVX512(rows int, tiles int, k int, a *float32, ars int, acs int, aStep int, b *float32, brs int, c *float32, ldc int, alpha float32, beta float32, last int)
 
-// gemmStrip16AVX512 computes panels tiles of rows x 16 elements, one below the other:
+// gemmStrip16AVX512 computes tiles of rows x 16 elements, one below the other:
 //
-//	for t := range panels {
+//	for t := range tiles {
 //		for i := range rows {
 //			for j := range width {
 //				var s float32
 //				for p := range k {
-//					s = fma(a[t*astep+i*ars+p*acs], b[p*brs+j], s)
+//					s = fma(a[t*aStep+i*ars+p*acs], b[p*brs+j], s)
 //				}
 //				c[(t*rows+i)*ldc+j] = beta*c[(t*rows+i)*ldc+j] + alpha*s // fma; beta == 0: C is not read
 //			}
 //		}
 //	}
 //
-// All strides are in bytes. 1 <= rows <= 12, panels >= 1, k >= 1. The last vector of a
+// All strides are in bytes. 1 <= rows <= 12, tiles >= 1, k >= 1. The last vector of a
 // tile has last elements, the others are full: width = 0+last, 1 <= last <= 16.
 //
 //go:noescape
-func gemmStrip16AVX512(rows int, panels int, k int, a *float32, ars int, acs int, astep int, b *float32, brs int, c *float32, ldc int, alpha float32, beta float32, last int)
+func gemmStrip16AVX512(rows int, tiles int, k int, a *float32, ars int, acs int, aStep int, b *float32, brs int, c *float32, ldc int, alpha float32, beta float32, last int)
 
-// gemmStrip128AVX512 computes panels tiles of rows x 128 elements, one below the other:
+// gemmStrip128AVX512 computes tiles of rows x 128 elements, one below the other:
 //
-//	for t := range panels {
+//	for t := range tiles {
 //		for i := range rows {
 //			for j := range width {
 //				var s float32
 //				for p := range k {
-//					s = fma(a[t*astep+i*ars+p*acs], b[p*brs+j], s)
+//					s = fma(a[t*aStep+i*ars+p*acs], b[p*brs+j], s)
 //				}
 //				c[(t*rows+i)*ldc+j] = beta*c[(t*rows+i)*ldc+j] + alpha*s // fma; beta == 0: C is not read
 //			}
 //		}
 //	}
 //
-// All strides are in bytes. 1 <= rows <= 1, panels >= 1, k >= 1. The last vector of a
+// All strides are in bytes. 1 <= rows <= 1, tiles >= 1, k >= 1. The last vector of a
 // tile has last elements, the others are full: width = 112+last, 1 <= last <= 16.
 //
 //go:noescape
-func gemmStrip128AVX512(rows int, panels int, k int, a *float32, ars int, acs int, astep int, b *float32, brs int, c *float32, ldc int, alpha float32, beta float32, last int)
+func gemmStrip128AVX512(rows int, tiles int, k int, a *float32, ars int, acs int, aStep int, b *float32, brs int, c *float32, ldc int, alpha float32, beta float32, last int)
 
-// gemmStrip64AVX512 computes panels tiles of rows x 64 elements, one below the other:
+// gemmStrip64AVX512 computes tiles of rows x 64 elements, one below the other:
 //
-//	for t := range panels {
+//	for t := range tiles {
 //		for i := range rows {
 //			for j := range width {
 //				var s float32
 //				for p := range k {
-//					s = fma(a[t*astep+i*ars+p*acs], b[p*brs+j], s)
+//					s = fma(a[t*aStep+i*ars+p*acs], b[p*brs+j], s)
 //				}
 //				c[(t*rows+i)*ldc+j] = beta*c[(t*rows+i)*ldc+j] + alpha*s // fma; beta == 0: C is not read
 //			}
 //		}
 //	}
 //
-// All strides are in bytes. 1 <= rows <= 1, panels >= 1, k >= 1. The last vector of a
+// All strides are in bytes. 1 <= rows <= 1, tiles >= 1, k >= 1. The last vector of a
 // tile has last elements, the others are full: width = 48+last, 1 <= last <= 16.
 //
 //go:noescape
-func gemmStrip64AVX512(rows int, panels int, k int, a *float32, ars int, acs int, astep int, b *float32, brs int, c *float32, ldc int, alpha float32, beta float32, last int)
+func gemmStrip64AVX512(rows int, tiles int, k int, a *float32, ars int, acs int, aStep int, b *float32, brs int, c *float32, ldc int, alpha float32, beta float32, last int)
 
-// gemmStrip16AVX2 computes panels tiles of rows x 16 elements, one below the other:
+// gemmStrip16AVX2 computes tiles of rows x 16 elements, one below the other:
 //
-//	for t := range panels {
+//	for t := range tiles {
 //		for i := range rows {
 //			for j := range width {
 //				var s float32
 //				for p := range k {
-//					s = fma(a[t*astep+i*ars+p*acs], b[p*brs+j], s)
+//					s = fma(a[t*aStep+i*ars+p*acs], b[p*brs+j], s)
 //				}
 //				c[(t*rows+i)*ldc+j] = beta*c[(t*rows+i)*ldc+j] + alpha*s // fma; beta == 0: C is not read
 //			}
 //		}
 //	}
 //
-// All strides are in bytes. 1 <= rows <= 6, panels >= 1, k >= 1. The last vector of a
+// All strides are in bytes. 1 <= rows <= 6, tiles >= 1, k >= 1. The last vector of a
 // tile has last elements, the others are full: width = 16, last is not used.
 //
 //go:noescape
-func gemmStrip16AVX2(rows int, panels int, k int, a *float32, ars int, acs int, astep int, b *float32, brs int, c *float32, ldc int, alpha float32, beta float32, last int)
+func gemmStrip16AVX2(rows int, tiles int, k int, a *float32, ars int, acs int, aStep int, b *float32, brs int, c *float32, ldc int, alpha float32, beta float32, last int)
 
-// gemmStrip16MaskedAVX2 computes panels tiles of rows x 16 elements, one below the other:
+// gemmStrip16MaskedAVX2 computes tiles of rows x 16 elements, one below the other:
 //
-//	for t := range panels {
+//	for t := range tiles {
 //		for i := range rows {
 //			for j := range width {
 //				var s float32
 //				for p := range k {
-//					s = fma(a[t*astep+i*ars+p*acs], b[p*brs+j], s)
+//					s = fma(a[t*aStep+i*ars+p*acs], b[p*brs+j], s)
 //				}
 //				c[(t*rows+i)*ldc+j] = beta*c[(t*rows+i)*ldc+j] + alpha*s // fma; beta == 0: C is not read
 //			}
 //		}
 //	}
 //
-// All strides are in bytes. 1 <= rows <= 6, panels >= 1, k >= 1. The last vector of a
+// All strides are in bytes. 1 <= rows <= 6, tiles >= 1, k >= 1. The last vector of a
 // tile has last elements, the others are full: width = 8+last, 1 <= last <= 8.
 //
 //go:noescape
-func gemmStrip16MaskedAVX2(rows int, panels int, k int, a *float32, ars int, acs int, astep int, b *float32, brs int, c *float32, ldc int, alpha float32, beta float32, last int)
+func gemmStrip16MaskedAVX2(rows int, tiles int, k int, a *float32, ars int, acs int, aStep int, b *float32, brs int, c *float32, ldc int, alpha float32, beta float32, last int)
 
-// gemmStrip8AVX2 computes panels tiles of rows x 8 elements, one below the other:
+// gemmStrip8AVX2 computes tiles of rows x 8 elements, one below the other:
 //
-//	for t := range panels {
+//	for t := range tiles {
 //		for i := range rows {
 //			for j := range width {
 //				var s float32
 //				for p := range k {
-//					s = fma(a[t*astep+i*ars+p*acs], b[p*brs+j], s)
+//					s = fma(a[t*aStep+i*ars+p*acs], b[p*brs+j], s)
 //				}
 //				c[(t*rows+i)*ldc+j] = beta*c[(t*rows+i)*ldc+j] + alpha*s // fma; beta == 0: C is not read
 //			}
 //		}
 //	}
 //
-// All strides are in bytes. 1 <= rows <= 6, panels >= 1, k >= 1. The last vector of a
+// All strides are in bytes. 1 <= rows <= 6, tiles >= 1, k >= 1. The last vector of a
 // tile has last elements, the others are full: width = 8, last is not used.
 //
 //go:noescape
-func gemmStrip8AVX2(rows int, panels int, k int, a *float32, ars int, acs int, astep int, b *float32, brs int, c *float32, ldc int, alpha float32, beta float32, last int)
+func gemmStrip8AVX2(rows int, tiles int, k int, a *float32, ars int, acs int, aStep int, b *float32, brs int, c *float32, ldc int, alpha float32, beta float32, last int)
 
-// gemmStrip8MaskedAVX2 computes panels tiles of rows x 8 elements, one below the other:
+// gemmStrip8MaskedAVX2 computes tiles of rows x 8 elements, one below the other:
 //
-//	for t := range panels {
+//	for t := range tiles {
 //		for i := range rows {
 //			for j := range width {
 //				var s float32
 //				for p := range k {
-//					s = fma(a[t*astep+i*ars+p*acs], b[p*brs+j], s)
+//					s = fma(a[t*aStep+i*ars+p*acs], b[p*brs+j], s)
 //				}
 //				c[(t*rows+i)*ldc+j] = beta*c[(t*rows+i)*ldc+j] + alpha*s // fma; beta == 0: C is not read
 //			}
 //		}
 //	}
 //
-// All strides are in bytes. 1 <= rows <= 6, panels >= 1, k >= 1. The last vector of a
+// All strides are in bytes. 1 <= rows <= 6, tiles >= 1, k >= 1. The last vector of a
 // tile has last elements, the others are full: width = 0+last, 1 <= last <= 8.
 //
 //go:noescape
-func gemmStrip8MaskedAVX2(rows int, panels int, k int, a *float32, ars int, acs int, astep int, b *float32, brs int, c *float32, ldc int, alpha float32, beta float32, last int)
+func gemmStrip8MaskedAVX2(rows int, tiles int, k int, a *float32, ars int, acs int, aStep int, b *float32, brs int, c *float32, ldc int, alpha float32, beta float32, last int)
 
-// gemmStrip64AVX2 computes panels tiles of rows x 64 elements, one below the other:
+// gemmStrip64AVX2 computes tiles of rows x 64 elements, one below the other:
 //
-//	for t := range panels {
+//	for t := range tiles {
 //		for i := range rows {
 //			for j := range width {
 //				var s float32
 //				for p := range k {
-//					s = fma(a[t*astep+i*ars+p*acs], b[p*brs+j], s)
+//					s = fma(a[t*aStep+i*ars+p*acs], b[p*brs+j], s)
 //				}
 //				c[(t*rows+i)*ldc+j] = beta*c[(t*rows+i)*ldc+j] + alpha*s // fma; beta == 0: C is not read
 //			}
 //		}
 //	}
 //
-// All strides are in bytes. 1 <= rows <= 1, panels >= 1, k >= 1. The last vector of a
+// All strides are in bytes. 1 <= rows <= 1, tiles >= 1, k >= 1. The last vector of a
 // tile has last elements, the others are full: width = 64, last is not used.
 //
 //go:noescape
-func gemmStrip64AVX2(rows int, panels int, k int, a *float32, ars int, acs int, astep int, b *float32, brs int, c *float32, ldc int, alpha float32, beta float32, last int)
+func gemmStrip64AVX2(rows int, tiles int, k int, a *float32, ars int, acs int, aStep int, b *float32, brs int, c *float32, ldc int, alpha float32, beta float32, last int)

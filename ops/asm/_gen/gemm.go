@@ -14,7 +14,7 @@ import (
 var (
 	regARS, regACS, regBRS, regLDC = reg.R8, reg.R9, reg.R10, reg.R11
 	regA, regB, regC               = reg.RSI, reg.RBX, reg.RDI
-	regK, regPanels                = reg.RCX, reg.R13
+	regK, regTiles                 = reg.RCX, reg.R13
 	rowPtr                         = []reg.GPPhysical{reg.RAX, reg.RDX, reg.R12, reg.R15}
 )
 
@@ -51,23 +51,23 @@ func gemmFile(g *gen) {
 }
 
 func (s stripKernel) emit(g *gen) {
-	const signature = "func(rows, panels, k int, a *float32, ars, acs, astep int, b *float32, brs int, c *float32, ldc int, alpha, beta float32, last int)"
+	const signature = "func(rows, tiles, k int, a *float32, ars, acs, aStep int, b *float32, brs int, c *float32, ldc int, alpha, beta float32, last int)"
 	g.text(s.name(), signature,
-		fmt.Sprintf("%s computes panels tiles of rows x %d elements, one below the other:", s.name(), s.vecs*s.lanes),
+		fmt.Sprintf("%s computes tiles of rows x %d elements, one below the other:", s.name(), s.vecs*s.lanes),
 		"",
-		"\tfor t := range panels {",
+		"\tfor t := range tiles {",
 		"\t\tfor i := range rows {",
 		"\t\t\tfor j := range width {",
 		"\t\t\t\tvar s float32",
 		"\t\t\t\tfor p := range k {",
-		"\t\t\t\t\ts = fma(a[t*astep+i*ars+p*acs], b[p*brs+j], s)",
+		"\t\t\t\t\ts = fma(a[t*aStep+i*ars+p*acs], b[p*brs+j], s)",
 		"\t\t\t\t}",
 		"\t\t\t\tc[(t*rows+i)*ldc+j] = beta*c[(t*rows+i)*ldc+j] + alpha*s // fma; beta == 0: C is not read",
 		"\t\t\t}",
 		"\t\t}",
 		"\t}",
 		"",
-		fmt.Sprintf("All strides are in bytes. 1 <= rows <= %d, panels >= 1, k >= 1. The last vector of a", s.rows),
+		fmt.Sprintf("All strides are in bytes. 1 <= rows <= %d, tiles >= 1, k >= 1. The last vector of a", s.rows),
 		"tile has last elements, the others are full: width = "+s.widthDoc()+".")
 	for r := s.rows; r > 1; r-- {
 		g.CMPQ(g.arg("rows"), operand.I8(r))
@@ -85,11 +85,11 @@ func (s stripKernel) widthDoc() string {
 	return fmt.Sprintf("%d, last is not used", s.vecs*s.lanes)
 }
 
-// body emits the loop over panels for tiles of the given height.
+// body emits the loop over tiles for tiles of the given height.
 func (s stripKernel) body(g *gen, rows int) {
 	l := func(part string) string { return fmt.Sprintf("rows%d%s", rows, part) }
 	g.Label(l(""))
-	g.MOVQ(g.arg("panels"), regPanels)
+	g.MOVQ(g.arg("tiles"), regTiles)
 	g.MOVQ(g.arg("a"), regA)
 	g.MOVQ(g.arg("ars"), regARS)
 	g.MOVQ(g.arg("acs"), regACS)
@@ -145,8 +145,8 @@ func (s stripKernel) body(g *gen, rows int) {
 
 	g.Label(l("update"))
 	s.update(g, rows, l)
-	g.ADDQ(g.arg("astep"), regA)
-	g.DECQ(regPanels)
+	g.ADDQ(g.arg("aStep"), regA)
+	g.DECQ(regTiles)
 	g.JNZ(label(l("panel")))
 	g.ret()
 }
