@@ -120,8 +120,8 @@ const (
 	// by row.
 	OpRMSNorm
 
-	// OpRMSNormBackward gives the gradients (T0+) of T1 and (T1+) of T2 from
-	// the gradient T2 of the result, T3 = x [..., n], T4 = weight [n], F0 =
+	// OpRMSNormBackward gives the gradients (T0+) of x and (T1+) of the weight
+	// from the gradient T2 of the result, T3 = x [..., n], T4 = weight [n], F0 =
 	// eps.
 	OpRMSNormBackward
 

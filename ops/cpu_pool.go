@@ -37,9 +37,6 @@ type worker struct {
 	wake         chan struct{}
 }
 
-// spins bounds the waiting loops: some 50 microseconds.
-const spins = 1 << 16
-
 func (p *pool) start(threads int) {
 	p.alone = worker{index: 0, count: 1}
 	p.done = make(chan struct{}, 1)

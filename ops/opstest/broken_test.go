@@ -124,6 +124,25 @@ func TestSuiteFindsFaults(t *testing.T) {
 	}
 }
 
+// The gradient checks find a backward primitive that is wrong.
+func TestGradientsFindFaults(t *testing.T) {
+	for _, op := range []ops.Op{
+		ops.OpCopy, ops.OpMul, ops.OpSumRows, ops.OpMatMul, ops.OpScatterAdd, ops.OpRMSNormBackward, ops.OpLayerNormBackward, ops.OpRoPE,
+		ops.OpAttentionBackward, ops.OpSwiGLUBackward, ops.OpLeakyReLUBackward, ops.OpDropout, ops.OpCrossEntropyBackward, ops.OpMSEBackward,
+	} {
+		b := &broken{ops.NewCPU(1), func(cpu *ops.CPU, o ops.Op, a *ops.Args) {
+			cpu.Run(o, a)
+			if x := a.T[0]; o == op && !x.IsZero() && x.Len() > 0 {
+				x.Float32s()[0] *= 1.001
+			}
+		}}
+		if !slices.ContainsFunc(models(), func(g *gradientCase) bool { return g.check(b) != nil }) {
+			t.Errorf("%v: %d models found nothing", op, len(models()))
+		}
+		b.Close()
+	}
+}
+
 // The reference notices callers that break the contract.
 func TestReferenceKeepsRules(t *testing.T) {
 	r := NewReference()

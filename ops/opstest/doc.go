@@ -2,7 +2,7 @@
 // hardware must do, and must leave alone.
 //
 //	func TestConformance(t *testing.T) {
-//		opstest.Run(t, func(t testing.TB) ops.Backend { return gpu.MustOpen(t) })
+//		opstest.Run(t, func(testing.TB) ops.Backend { return ops.NewCPU(2) })
 //	}
 //
 // Every primitive is compared with [Reference], a backend that computes in

@@ -1,6 +1,7 @@
 package opstest
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -39,7 +40,9 @@ const (
 // parameter, or 1.
 func CheckGradients(t testing.TB, b ops.Backend, m Model) {
 	t.Helper()
-	newGradientCase("", m).check(t, b)
+	if err := newGradientCase("", m).check(b); err != nil {
+		t.Error(err)
+	}
 }
 
 // gradientCase is a model with what the reference finds for it.
@@ -89,20 +92,20 @@ func (g *gradientCase) compute() (want expectation) {
 	return want
 }
 
-func (g *gradientCase) check(t testing.TB, b ops.Backend) {
-	t.Helper()
+func (g *gradientCase) check(b ops.Backend) error {
 	want := g.want()
 	c := context(b)
 	defer c.Arena.Free()
+	var errs []error
 	for i, m := range g.forms {
 		what := [2]string{"", ", of results"}[i]
-		compareGradients(t, "float64 tape against central differences"+what, want.tape[i][0], want.differences, differenceTolerance)
+		errs = append(errs, compareGradients("float64 tape against central differences"+what, want.tape[i][0], want.differences, differenceTolerance))
 		got, err := m.backward(c, everyParam)
 		if err != nil {
-			t.Fatal(err)
+			return err
 		}
 		for pass, name := range [2]string{"gradient", "gradient after two passes"} {
-			compareGradients(t, name+what, got[pass], want.tape[i][pass], gradientTolerance)
+			errs = append(errs, compareGradients(name+what, got[pass], want.tape[i][pass], gradientTolerance))
 		}
 		for watched := range m.Params {
 			if len(m.Params) == 1 {
@@ -110,7 +113,7 @@ func (g *gradientCase) check(t testing.TB, b ops.Backend) {
 			}
 			got, err := m.backward(c, 1<<watched)
 			if err != nil {
-				t.Fatal(err)
+				return err
 			}
 			alone := make([][]float64, len(m.Params))
 			for p, w := range want.tape[i][0] {
@@ -118,14 +121,15 @@ func (g *gradientCase) check(t testing.TB, b ops.Backend) {
 					alone[p] = make([]float64, len(w)) // it stays as it was
 				}
 			}
-			compareGradients(t, fmt.Sprintf("gradient%s, parameter %d alone watched", what, watched), got[0], alone, gradientTolerance)
+			name := fmt.Sprintf("gradient%s, parameter %d alone watched", what, watched)
+			errs = append(errs, compareGradients(name, got[0], alone, gradientTolerance))
 		}
 	}
+	return errors.Join(errs...)
 }
 
 // compareGradients checks the gradients of all parameters.
-func compareGradients(t testing.TB, what string, got, want [][]float64, tol float64) {
-	t.Helper()
+func compareGradients(what string, got, want [][]float64, tol float64) error {
 	for p := range want {
 		largest := 1.0
 		for _, w := range want[p] {
@@ -133,11 +137,11 @@ func compareGradients(t testing.TB, what string, got, want [][]float64, tol floa
 		}
 		for i, w := range want[p] {
 			if d := math.Abs(got[p][i] - w); !(d <= tol*largest) {
-				t.Errorf("%s: parameter %d, element %d: got %v, want %v, largest %.3g", what, p, i, got[p][i], w, largest)
-				return
+				return fmt.Errorf("%s: parameter %d, element %d: got %v, want %v, largest %.3g", what, p, i, got[p][i], w, largest)
 			}
 		}
 	}
+	return nil
 }
 
 // params makes the parameters on a backend; the values are the same on all.
@@ -257,7 +261,11 @@ func (m *Model) differences(c *ops.Context, ref *Reference) [][]float64 {
 func gradients(t *testing.T, b ops.Backend) {
 	for _, g := range models() {
 		t.Run(g.name, func(t *testing.T) {
-			if err := guard(func() { g.check(t, b) }); err != nil {
+			var err error
+			if p := guard(func() { err = g.check(b) }); p != nil {
+				err = p
+			}
+			if err != nil {
 				t.Error(err)
 			}
 		})
