@@ -3,13 +3,15 @@ package abr
 import (
 	"testing"
 
+	"netllm/internal/deferred"
 	"netllm/ops"
 )
 
 // eachBackend runs a test on every kind of hardware there is here.
 func eachBackend(t *testing.T, f func(t *testing.T, b ops.Backend)) {
 	for name, open := range map[string]func() ops.Backend{
-		"cpu": func() ops.Backend { return ops.NewCPU(2) },
+		"cpu":      func() ops.Backend { return ops.NewCPU(2) },
+		"deferred": func() ops.Backend { return deferred.New() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := open()
