@@ -1,3 +1,5 @@
+// AdamW and clipping against float64.
+
 package ops_test
 
 import (

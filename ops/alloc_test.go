@@ -1,3 +1,5 @@
+// A training step in the steady state allocates nothing.
+
 package ops_test
 
 import (

@@ -1,3 +1,5 @@
+// What an arena hands out, and when it asks its backend for more.
+
 package ops_test
 
 import (

@@ -1,3 +1,5 @@
+// The conformance suite on the CPU, at every level of its kernels.
+
 package ops_test
 
 import (
@@ -22,13 +24,11 @@ func TestThreadsIdentical(t *testing.T) {
 	for _, level := range asm.Implementations() {
 		t.Run(level, func(t *testing.T) {
 			asm.ForceLevel(t, level)
-			one := ops.NewCPU(1)
+			one, two, three := ops.NewCPU(1), ops.NewCPU(2), ops.NewCPU(3)
 			defer one.Close()
-			for _, threads := range []int{2, 3} {
-				more := ops.NewCPU(threads)
-				opstest.Identical(t, one, more)
-				more.Close()
-			}
+			defer two.Close()
+			defer three.Close()
+			opstest.Identical(t, one, two, three)
 		})
 	}
 }

@@ -1,8 +1,11 @@
+// Threads of the CPU backend: their number, their end, their pins.
+
 package ops_test
 
 import (
 	"fmt"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -89,4 +92,31 @@ func TestBackendsSideBySide(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// Pinned threads compute, and give the processors free again.
+func TestPin(t *testing.T) {
+	const n = 1 << 16
+	b := ops.NewCPU(2)
+	defer b.Close()
+	x := tensor.Of(b.Alloc(4*n), tensor.F32, n)
+	unpin, err := b.Pin()
+	if err != nil {
+		t.Skipf("skip: %v", err)
+	}
+	b.Run(ops.OpFill, &ops.Args{T: [9]tensor.Tensor{x}, F: [8]float32{1}})
+	unpin()
+	b.Run(ops.OpAdd, &ops.Args{T: [9]tensor.Tensor{x, x, x}})
+	for i, v := range x.Float32s() {
+		if v != 2 {
+			t.Fatalf("element %d: got %v, want 2", i, v)
+		}
+	}
+
+	many := ops.NewCPU(runtime.NumCPU() + 1)
+	defer many.Close()
+	wantErr := fmt.Sprintf("%d threads", runtime.NumCPU()+1)
+	if _, err := many.Pin(); err == nil || !strings.Contains(err.Error(), wantErr) {
+		t.Errorf("Pin of more threads than processors: got %v, want an error with %q", err, wantErr)
+	}
 }

@@ -1,3 +1,6 @@
+// Where backward passes write: the gradient of a view is the same view of its
+// storage's gradient, which is set the first time and added to later.
+
 package ops
 
 import (
@@ -5,9 +8,6 @@ import (
 
 	"netllm/tensor"
 )
-
-// Where backward passes write: the gradient of a view is the same view of its
-// storage's gradient, which is set the first time and added to later.
 
 // gradOf returns the tensor that the gradient of x is to be written to, and
 // whether it is to be added to what is there. The zero Tensor means that no
@@ -92,11 +92,11 @@ func (c *Context) deliver() {
 	c.late = c.late[:0]
 }
 
-// byStride returns the dimensions of x that have more than one element, those
-// of the largest strides first.
-func byStride(x tensor.Tensor) (dims [tensor.MaxRank]int, n int) {
+// byStride returns the dimensions in which x or y, of one rank, has more than
+// one element, those of the largest strides of x first.
+func byStride(x, y tensor.Tensor) (dims [tensor.MaxRank]int, n int) {
 	for d := range x.Rank() {
-		if x.Dim(d) == 1 {
+		if x.Dim(d) == 1 && y.Dim(d) == 1 {
 			continue
 		}
 		i := n
@@ -124,7 +124,7 @@ func overlapsItself(x tensor.Tensor) bool {
 	if x.Len() == 0 {
 		return false
 	}
-	dims, n := byStride(x)
+	dims, n := byStride(x, x)
 	reach := 0 // of the dimensions with smaller strides
 	for i := n - 1; i >= 0; i-- {
 		d := dims[i]
@@ -154,7 +154,7 @@ func disjoint(x, y tensor.Tensor) bool {
 	apart := false
 	atX, atY := x.Offset(), y.Offset()
 	limit := int(^uint(0) >> 1)
-	dims, n := byStride(x)
+	dims, n := byStride(x, y)
 	for _, d := range dims[:n] {
 		step := x.Stride(d)
 		fromX, fromY := atX/step, atY/step
@@ -165,11 +165,6 @@ func disjoint(x, y tensor.Tensor) bool {
 		}
 		apart = apart || toX <= fromY || toY <= fromX
 		limit = step
-	}
-	for d := range y.Rank() {
-		if x.Dim(d) == 1 && y.Dim(d) != 1 {
-			return false
-		}
 	}
 	return apart || atX != atY
 }

@@ -1,3 +1,5 @@
+// What operations say about wrong shapes.
+
 package ops_test
 
 import (

@@ -1,3 +1,5 @@
+// The backend: its queue and the goroutine that works it off.
+
 package deferred
 
 import (

@@ -1,3 +1,5 @@
+// Tests of the backend that tests use, among them the conformance suite.
+
 package deferred_test
 
 import (

@@ -1,3 +1,5 @@
+// Cases of the primitives that work element by element, on tensors and on views.
+
 package opstest
 
 import (
@@ -65,7 +67,7 @@ func elementwiseCases() (cases []*opCase) {
 func swigluBackwardCases(l layout, shape []int) (cases []*opCase) {
 	for wanted := 1; wanted < 4; wanted++ {
 		for acc := range 4 {
-			if acc&^wanted != 0 {
+			if acc&^wanted != 0 || shape[0] == large && (acc != 0 && acc != 3) {
 				continue
 			}
 			c := newCase(ops.OpSwiGLUBackward, "%v/%v/wanted=%02b/add=%02b", shape, l, wanted, acc)
@@ -98,15 +100,16 @@ func stridedCases() (cases []*opCase) {
 		try(vector, vector, shape...)
 	}
 	matrix := append(vector, transposed)
-	for _, shape := range [][]int{{1, 1}, {7, 5}, {3, 64}, {65, 3}, {0, 4}, {4, 0}, {300, 129}} {
+	for _, shape := range [][]int{{1, 1}, {7, 5}, {3, 64}, {65, 3}, {0, 4}, {4, 0}} {
 		try(matrix, matrix, shape...)
 	}
+	try([]layout{whole, sliced}, []layout{offset, transposed}, 257, 129)
 	cube := append(matrix, permuted)
 	try(cube, cube, 2, 3, 5)
 	try(cube, append(cube, windows), 3, 4, 7)
 	four := append(cube, heads)
 	try(four, append(four, windows), 2, 3, 4, 5)
-	try(four, four, 5, 7, 11, 97)
+	try([]layout{whole, heads}, []layout{whole, permuted}, 3, 5, 23, 97)
 	return cases
 }
 
@@ -136,8 +139,11 @@ func stridedCase(lo, li layout, shape []int) (cases []*opCase) {
 
 // inPlaceCases are those in which the contract lets the output be an input.
 func inPlaceCases() (cases []*opCase) {
-	for _, shape := range [][]int{{1}, {37}, {5, 19}, {270, 130}} {
+	for _, shape := range [][]int{{1}, {37}, {5, 19}, {257, 129}} {
 		for _, l := range []layout{whole, offset, sliced} {
+			if shape[0] == 257 && l == offset {
+				continue
+			}
 			c := newCase(ops.OpAdd, "%v/%v/T0 is T1", shape, l)
 			x := c.in(l, shape...)
 			c.t = [9]*operand{x, x, c.in(whole, shape...)}

@@ -1,3 +1,5 @@
+// Cases of normalisations, losses, and the optimizer, and of NaN among inputs.
+
 package opstest
 
 import (
@@ -48,6 +50,9 @@ func normBackwardCases(l layout, shape []int) (cases []*opCase) {
 		}
 	}
 	for wanted := 1; wanted < 8; wanted++ {
+		if shape[0] == large && (l != whole || wanted&(wanted-1) != 0 && wanted != 3 && wanted != 7) {
+			continue
+		}
 		for _, acc := range []int{0, wanted, wanted & 5, wanted & 2} {
 			if wanted < 4 {
 				c := newCase(ops.OpRMSNormBackward, "%v/%v/wanted=%02b/add=%02b", shape, l, wanted, acc&3)

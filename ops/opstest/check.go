@@ -1,3 +1,5 @@
+// How a case is run on a backend and compared with the reference.
+
 package opstest
 
 import (
@@ -74,7 +76,7 @@ func (c *opCase) run(b ops.Backend) (after [9][]byte, err error) {
 	}
 	for i, w := range p.weights {
 		if !w.IsZero() && !bytes.Equal(w.Bytes(), c.t[i].tensor.Bytes()) {
-			return after, fmt.Errorf("T%d (%v): a prepared weight was written to", i, w)
+			return after, fmt.Errorf("operand T%d (%v): a prepared weight was written to", i, w)
 		}
 	}
 	return after, nil
@@ -145,7 +147,7 @@ func (c *opCase) check(b ops.Backend) error {
 		for off := range len(after) / 4 {
 			old, now := binary.LittleEndian.Uint32(before[4*off:]), binary.LittleEndian.Uint32(after[4*off:])
 			if old != now && !written[off] {
-				errs = append(errs, fmt.Errorf("T%d (%v): element %d of the storage, which is not to be written: bits %08x, were %08x",
+				errs = append(errs, fmt.Errorf("operand T%d (%v): element %d of the storage, which is not to be written: bits %08x, were %08x",
 					i, o.tensor, off, now, old))
 				break
 			}
@@ -172,7 +174,7 @@ func (c *opCase) compare(i int, offs []int, after []byte, want values) error {
 		wrong++
 	}
 	if wrong > 0 {
-		return fmt.Errorf("T%d (%v): %d of %d elements are wrong, first %s", i, c.t[i].tensor, wrong, len(offs), first)
+		return fmt.Errorf("output T%d (%v): %d of %d elements are wrong, first %s", i, c.t[i].tensor, wrong, len(offs), first)
 	}
 	return nil
 }

@@ -1,3 +1,5 @@
+// What the contract says about memory, transfers, order and counters.
+
 package opstest
 
 import (

@@ -1,3 +1,5 @@
+// How gradients are compared with central differences.
+
 package opstest
 
 import (

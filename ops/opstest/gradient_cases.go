@@ -1,3 +1,5 @@
+// Gradient cases: elementwise operations, views, products, frozen weights.
+
 package opstest
 
 import (

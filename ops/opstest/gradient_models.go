@@ -1,3 +1,5 @@
+// Gradient cases: normalisations, losses, attention, and whole graphs.
+
 package opstest
 
 import (
@@ -6,8 +8,6 @@ import (
 	"netllm/ops"
 	"netllm/tensor"
 )
-
-// Gradient cases of normalisations, losses, attention, and whole graphs.
 
 func rowModels() []*gradientCase {
 	norm := func(c *ops.Context, p []tensor.Tensor) tensor.Tensor { return ops.RMSNorm(c, p[0], p[1], 1e-3) }

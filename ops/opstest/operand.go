@@ -1,3 +1,5 @@
+// Cases and their operands: tensors of every layout amid memory of others.
+
 package opstest
 
 import (

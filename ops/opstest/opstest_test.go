@@ -1,3 +1,5 @@
+// The suite run on the reference, and the count of its cases.
+
 package opstest
 
 import (

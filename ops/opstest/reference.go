@@ -1,3 +1,5 @@
+// The reference backend: memory of float64 and the table of definitions.
+
 package opstest
 
 import (

@@ -1,3 +1,5 @@
+// Definitions of rotations and attention.
+
 package opstest
 
 import (
@@ -5,8 +7,6 @@ import (
 
 	"netllm/ops"
 )
-
-// Rotations and attention.
 
 func refRoPE(c *call) {
 	out, x, table := &c.t[0], &c.t[1], &c.t[2]

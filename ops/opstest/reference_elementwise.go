@@ -1,3 +1,5 @@
+// Definitions of what works element by element, on matrices, and on rows by number.
+
 package opstest
 
 import (
@@ -5,8 +7,6 @@ import (
 
 	"netllm/ops"
 )
-
-// The primitives that work element by element, and on matrices and rows.
 
 func refFill(c *call) {
 	for i := range c.t[0].len() {

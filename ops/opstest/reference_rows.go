@@ -1,8 +1,8 @@
+// Definitions of what reduces rows or whole tensors: normalisations and losses.
+
 package opstest
 
 import "math"
-
-// The primitives that reduce rows or whole tensors: normalisations and losses.
 
 func meanOf(n int, f func(i int) float64) float64 {
 	var sum float64

@@ -1,3 +1,5 @@
+// What the contract forbids to callers.
+
 package opstest
 
 import (

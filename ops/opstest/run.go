@@ -1,3 +1,5 @@
+// The entry points of the suite.
+
 package opstest
 
 import (
@@ -61,31 +63,33 @@ func checkCases(t *testing.T, b ops.Backend, cases []*opCase) {
 	}
 }
 
-// Identical checks that two backends give the same bits in every case of every
-// primitive, as the CPU does for any number of threads.
-func Identical(t *testing.T, a, b ops.Backend) {
+// Identical checks that backends give the same bits as the first one in every
+// case of every primitive, as the CPU does for any number of threads.
+func Identical(t *testing.T, first ops.Backend, others ...ops.Backend) {
 	t.Helper()
 	failed := 0
-	for _, c := range cases() {
-		x, err := c.run(a)
-		if err != nil {
-			t.Fatalf("%s: %s: %v", a.Name(), c.name, err)
-		}
-		y, err := c.run(b)
+	outputs := func(b ops.Backend, c *opCase) [9][]byte {
+		after, err := c.run(b)
 		if err != nil {
 			t.Fatalf("%s: %s: %v", b.Name(), c.name, err)
 		}
-		for i := range x {
-			if !bytes.Equal(x[i], y[i]) {
-				if failed++; failed <= maxReports {
-					t.Errorf("%s: T%d differs between %s and %s", c.name, i, a.Name(), b.Name())
+		return after
+	}
+	for _, c := range cases() {
+		want := outputs(first, c)
+		for _, b := range others {
+			for i, got := range outputs(b, c) {
+				if bytes.Equal(got, want[i]) {
+					continue
 				}
-				break
+				if failed++; failed <= maxReports {
+					t.Errorf("%s: T%d differs between %s and %s", c.name, i, first.Name(), b.Name())
+				}
 			}
 		}
 	}
 	if failed > maxReports {
-		t.Errorf("%d cases differ", failed)
+		t.Errorf("%d outputs differ", failed)
 	}
 }
 

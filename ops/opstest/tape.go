@@ -1,3 +1,5 @@
+// What the tape records, and what follows from it.
+
 package opstest
 
 import (
