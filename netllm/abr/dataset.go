@@ -33,9 +33,14 @@ func (f Conditioning) normalize(reward float64) float64 {
 	return (reward - f.MinReward) / (f.MaxReward - f.MinReward)
 }
 
-// after returns the return that is wanted once a reward was received.
+// after returns the return that is wanted once a reward was received: what is
+// left of it. A discounted return looks ahead equally far from every step and
+// is wanted anew.
 func (f Conditioning) after(wanted, reward float64) float64 {
-	return (wanted - f.normalize(reward)/f.Scale) / f.Gamma
+	if f.Gamma < 1 {
+		return wanted
+	}
+	return wanted - f.normalize(reward)/f.Scale
 }
 
 // dataset is a pool with the return and the step number of every transition.

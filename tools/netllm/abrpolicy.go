@@ -34,15 +34,23 @@ func checkPolicies(policies []string) error {
 	return nil
 }
 
+// addPolicies adds --policy.
+func addPolicies(cmd *cobra.Command, policies *[]string) {
+	cmd.Flags().StringSliceVar(policies, "policy", nil, "play with the policies `NAMES`, separated by commas")
+}
+
 // learnedFlags say which adapter on which model the learned policy is.
 type learnedFlags struct {
-	model   modelFlag
-	adapter string
+	model    modelFlags
+	adapter  string
+	quantile float64 // of the pool's returns: the target; below 0 the largest return
 }
 
 func (l *learnedFlags) add(cmd *cobra.Command) {
 	l.model.add(cmd)
+	l.model.addBody(cmd)
 	cmd.Flags().StringVar(&l.adapter, "adapter", "", "use the adapter in `DIR`, as adapt abr writes it, for policy netllm")
+	cmd.Flags().Float64Var(&l.quantile, "target-quantile", -1, "want the `Q`-quantile, 0 to 1, of the returns of the pool's episodes\n(default the largest return)")
 }
 
 // factories makes the policies in the order of their names. What they use stays
@@ -83,9 +91,15 @@ func (l *learnedFlags) open(used cli.Used) (abr.Factory, func(), error) {
 	if err != nil {
 		return fail(errors.Join(err, m.Close()))
 	}
+	target := adapter.Cond.MaxReturn
+	if l.quantile >= 0 {
+		if target, err = adapter.Cond.Quantile(l.quantile); err != nil {
+			return fail(errors.Join(cli.Usage(err), m.Close()))
+		}
+	}
 	// Every worker computes on a backend of one thread, so that sessions, not
 	// matrices, are what runs side by side.
-	return adapter.Factory(learnedPolicy, adapter.Cond.MaxReturn, used.OpenOne), func() {
+	return adapter.Factory(learnedPolicy, target, used.OpenOne), func() {
 		m.Close()
 		b.Close()
 	}, nil

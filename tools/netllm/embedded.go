@@ -2,6 +2,8 @@
 
 package main
 
+import "netllm/netllm/embedded"
+
 // embeddedModel returns the name and the GGUF file of the embedded model, ""
 // if there is none.
-func embeddedModel() (name string, gguf []byte) { return "", nil }
+func embeddedModel() (name string, gguf []byte) { return embedded.Model() }

@@ -67,7 +67,9 @@ func newEnv() *cobra.Command {
 			}
 			e := readEnvironment(&flags)
 			if flags.JSON != "-" {
-				e.print(cmd.OutOrStdout())
+				if err := e.print(cmd.OutOrStdout()); err != nil {
+					return err
+				}
 			}
 			return flags.WriteJSON(cmd, e)
 		}),
@@ -119,7 +121,7 @@ func readEnvironment(flags *cli.Flags) environment {
 	return e
 }
 
-func (e environment) print(w io.Writer) {
+func (e environment) print(w io.Writer) error {
 	t := cli.Table{Columns: []string{"what", "is"}, Text: 2}
 	t.Add("netllm", e.Version)
 	t.Add("go", fmt.Sprintf("%s %s/%s", e.Go, e.OS, e.Arch))
@@ -150,8 +152,7 @@ func (e environment) print(w io.Writer) {
 	for _, m := range e.Modules {
 		t.Add("module "+m.Path, m.Version)
 	}
-	// A write error of stdout shows when the JSON, or nothing more, is written.
-	_ = t.Print(w)
+	return t.Print(w)
 }
 
 // version is the module's version as the build knows it.

@@ -43,7 +43,7 @@ func newEvalABR(line string) *cobra.Command {
 		RunE: cli.Action(func(cmd *cobra.Command, _ []string) error { return e.run(cmd, line) }),
 	}
 	cmd.Flags().SortFlags = false
-	cmd.Flags().StringSliceVar(&e.policies, "policy", nil, "play with the policies `NAMES`, separated by commas")
+	addPolicies(cmd, &e.policies)
 	e.data.addSetting(cmd)
 	e.data.add(cmd, "", "")
 	cmd.Flags().StringVar(&e.classes, "classes", "", "read the classes of traces from `FILE`, a JSON object of names and\nclasses (default for fcc-test: computed)")

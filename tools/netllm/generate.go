@@ -4,8 +4,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -33,6 +35,7 @@ type generateResult struct {
 // generateOptions are the command's own flags.
 type generateOptions struct {
 	tokens, prompt, stop string
+	stopIDs              []int32
 	n                    int
 	temp                 float64
 }
@@ -40,7 +43,7 @@ type generateOptions struct {
 func newGenerate() *cobra.Command {
 	var flags cli.Flags
 	var dev cli.Device
-	var model modelFlag
+	var model modelFlags
 	var opt generateOptions
 	cmd := &cobra.Command{
 		Use:   "generate (--tokens IDS | --prompt TEXT)",
@@ -108,8 +111,12 @@ func (o *generateOptions) check(cmd *cobra.Command) error {
 		return cli.Usagef("-n %d: want 1 or more", o.n)
 	case !(o.temp >= 0 && o.temp <= 1e6):
 		return cli.Usagef("--temp %v: want 0 or more", o.temp)
+	case o.stop == "":
+		return nil
 	}
-	return nil
+	var err error
+	o.stopIDs, err = parseTokens("--stop", o.stop)
+	return err
 }
 
 // text says whether the prompt is text.
@@ -129,13 +136,6 @@ func (o *generateOptions) ids(m *transformer.Llama, name string) ([]int32, error
 
 // run generates and prints token after token to w.
 func (r *generateResult) run(ctx context.Context, b ops.Backend, m *transformer.Llama, opt generateOptions, w, chatter io.Writer) error {
-	var stop []int32
-	if opt.stop != "" {
-		var err error
-		if stop, err = parseTokens("--stop", opt.stop); err != nil {
-			return err
-		}
-	}
 	room := min(len(r.Tokens)+opt.n, m.MaxPositions())
 	if room < len(r.Tokens) {
 		return fmt.Errorf("%d tokens in the prompt, the model takes %d", len(r.Tokens), m.MaxPositions())
@@ -145,23 +145,26 @@ func (r *generateResult) run(ctx context.Context, b ops.Backend, m *transformer.
 	c := ops.NewContext(b)
 	defer c.Arena.Free()
 
-	// The last stop token is none until Ctrl-C: then it is whatever token was
-	// just chosen, and the loop ends there.
-	stop = append(stop, -1)
+	// The last stop token is none until Ctrl-C, or until nobody reads the output
+	// any more: then it is whatever token was just chosen, and the loop ends there.
+	var writeErr error
+	stop := append(slices.Clone(opt.stopIDs), -1)
 	began := time.Now()
 	ids, err := transformer.Generate(c, m, r.Tokens, cache, transformer.Sampling{
 		Tokens: opt.n, Temperature: opt.temp, Seed: r.Seed, Stop: stop,
 		Each: func(id int32) {
+			var err error
 			switch {
 			case opt.text():
-				w.Write(pretrain.Decode([]int32{id}))
+				_, err = w.Write(pretrain.Decode([]int32{id}))
 			case len(r.Generated) > 0:
-				fmt.Fprintf(w, ",%d", id)
+				_, err = fmt.Fprintf(w, ",%d", id)
 			default:
-				fmt.Fprint(w, id)
+				_, err = fmt.Fprint(w, id)
 			}
 			r.Generated = append(r.Generated, id)
-			if ctx.Err() != nil {
+			writeErr = errors.Join(writeErr, err)
+			if ctx.Err() != nil || err != nil {
 				stop[len(stop)-1] = id
 			}
 		},
@@ -170,13 +173,10 @@ func (r *generateResult) run(ctx context.Context, b ops.Backend, m *transformer.
 	if opt.text() {
 		r.Text = string(pretrain.Decode(r.Generated))
 	}
-	if len(r.Generated) > 0 {
-		fmt.Fprintln(w)
+	if len(r.Generated) > 0 && writeErr == nil {
+		_, writeErr = fmt.Fprintln(w)
 	}
-	if err == nil {
-		err = ctx.Err()
-	}
-	if err != nil {
+	if err := errors.Join(err, writeErr, ctx.Err()); err != nil {
 		return err
 	}
 	fmt.Fprintf(chatter, "%d tokens in %.2f s, %.1f tokens/s\n", len(ids), r.Seconds, float64(len(ids))/r.Seconds)

@@ -37,7 +37,7 @@ type tokenLogit struct {
 func newLogits() *cobra.Command {
 	var flags cli.Flags
 	var dev cli.Device
-	var model modelFlag
+	var model modelFlags
 	var tokens string
 	var top int
 	cmd := &cobra.Command{

@@ -13,15 +13,56 @@ import (
 	"netllm/transformer"
 )
 
-// modelFlag is --model.
-type modelFlag struct{ path string }
+// modelFlags are --model and --body.
+type modelFlags struct{ path, body string }
 
-func (m *modelFlag) add(cmd *cobra.Command) {
+const pretrainedBody = "pretrained"
+
+func (m *modelFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&m.path, "model", "", "use the Llama in `FILE`, a GGUF file or a Hugging Face folder\n(default the embedded model)")
 }
 
-// open loads the model for b.
-func (m *modelFlag) open(b ops.Backend) (*transformer.Llama, error) {
+// addBody adds --body, for commands whose model is the body of a policy.
+func (m *modelFlags) addBody(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&m.body, "body", pretrainedBody, "take the `WEIGHTS` that are pretrained, or, as a control, random[:SEED]\nones in the shape of the model")
+}
+
+// open loads the model for b, or makes a random one in its shape.
+func (m *modelFlags) open(b ops.Backend) (*transformer.Llama, error) {
+	seed, random, err := m.random()
+	if err != nil {
+		return nil, err
+	}
+	model, err := m.load(b)
+	if err != nil || !random {
+		return model, err
+	}
+	shape := model.Config
+	if err := model.Close(); err != nil {
+		return nil, err
+	}
+	return transformer.NewLlama(b, shape, seed)
+}
+
+// random returns the seed of random weights, if --body asks for such.
+func (m *modelFlags) random() (seed uint64, random bool, err error) {
+	kind, text, seeded := strings.Cut(m.body, ":")
+	switch {
+	case kind == "" || m.body == pretrainedBody:
+		return 0, false, nil
+	case kind != "random":
+		return 0, false, cli.Usagef("--body %q: want pretrained or random[:SEED]", m.body)
+	case !seeded:
+		return 1, true, nil
+	}
+	seed, err = strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		return 0, false, cli.Usagef("--body %q: %q is not a seed", m.body, text)
+	}
+	return seed, true, nil
+}
+
+func (m *modelFlags) load(b ops.Backend) (*transformer.Llama, error) {
 	if m.path != "" {
 		return transformer.Load(b, m.path)
 	}
@@ -33,12 +74,16 @@ func (m *modelFlag) open(b ops.Backend) (*transformer.Llama, error) {
 }
 
 // name is how the model is called in what the commands print.
-func (m *modelFlag) name() string {
-	if m.path != "" {
-		return m.path
+func (m *modelFlags) name() string {
+	name := m.path
+	if name == "" {
+		name, _ = embeddedModel()
+		name = "embedded:" + name
 	}
-	name, _ := embeddedModel()
-	return "embedded:" + name
+	if _, random, _ := m.random(); random {
+		name += " (" + m.body + ")"
+	}
+	return name
 }
 
 // parseTokens reads ids separated by commas.

@@ -14,6 +14,7 @@ const evalSeed = 100003
 // newRoot returns the tree. line is the command line, which goes into what the
 // commands write.
 func newRoot(line string) *cobra.Command {
+	cobra.EnableCommandSorting = false // the order here is that of the work
 	root := cli.Group(&cobra.Command{
 		Use:   "netllm",
 		Short: "Adapt a language model to networking tasks",
@@ -25,6 +26,10 @@ func newRoot(line string) *cobra.Command {
 	root.SetVersionTemplate("netllm {{.Version}}\n")
 	evaluate := cli.Group(&cobra.Command{Use: "eval", Short: "Score policies on a task"})
 	evaluate.AddCommand(newEvalABR(line))
-	root.AddCommand(evaluate, newGenerate(), newLogits(), newEnv())
+	collect := cli.Group(&cobra.Command{Use: "collect", Short: "Record what policies do on a task"})
+	collect.AddCommand(newCollectABR(line))
+	adapt := cli.Group(&cobra.Command{Use: "adapt", Short: "Learn a task's policy from a pool"})
+	adapt.AddCommand(newAdaptABR(line))
+	root.AddCommand(newQuickstart(line), evaluate, collect, adapt, newGenerate(), newLogits(), newPretrain(line), newEnv())
 	return root
 }

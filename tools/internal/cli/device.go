@@ -75,6 +75,29 @@ func (d *Device) Resolve() (Used, error) {
 // Open returns a backend that uses all threads.
 func (u Used) Open() ops.Backend { return ops.NewCPU(u.Threads) }
 
+// OpenPinned returns a backend that uses all threads, each bound to a processor
+// of its own where the system can do that, for long computations. The calling
+// goroutine is the one to use it.
+func (u Used) OpenPinned() ops.Backend {
+	b := ops.NewCPU(u.Threads)
+	unpin, err := b.Pin()
+	if err != nil { // more threads than processors, or no such system call
+		return b
+	}
+	return pinned{b, unpin}
+}
+
+// pinned is a backend that frees its threads when it is closed.
+type pinned struct {
+	*ops.CPU
+	unpin func()
+}
+
+func (p pinned) Close() error {
+	p.unpin()
+	return p.CPU.Close()
+}
+
 // OpenOne returns a backend of one thread, for one of several workers.
 func (u Used) OpenOne() ops.Backend { return ops.NewCPU(1) }
 

@@ -29,6 +29,9 @@ func CheckNew(path string, force bool) error {
 	}
 }
 
+// MakeFolder makes the folder that path is to lie in.
+func MakeFolder(path string) error { return os.MkdirAll(filepath.Dir(path), 0o777) }
+
 // WriteFile makes the file at path of what write puts out: under a temporary
 // name in the same folder, which is made if it is missing, flushed to the disk,
 // then renamed. If the file exists it fails, unless force is set. On failure no
@@ -37,7 +40,7 @@ func WriteFile(path string, force bool, write func(w io.Writer) error) (err erro
 	if err := CheckNew(path, force); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+	if err := MakeFolder(path); err != nil {
 		return err
 	}
 	temp, err := createTemp(path)

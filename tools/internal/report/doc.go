@@ -1,0 +1,11 @@
+// Package report writes what a run did as one HTML file that needs nothing
+// else: tables, charts as inline SVG, and the settings.
+//
+//	boxes, err := report.Boxes("QoE per session", "QoE", []report.Group{{"bba", a}, {"mpc", b}})
+//	...
+//	r := report.Report{Title: "Run", Sections: []report.Section{{Title: "Results", Charts: []report.Chart{boxes}}}}
+//	err = r.Write(w)
+//
+// The page follows the reader's choice of dark or light. Charts are drawn by
+// gonum/plot; their colours are names that the page's style sheet defines.
+package report
