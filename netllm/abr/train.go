@@ -185,12 +185,15 @@ func accumulate(t *netllm.Trainer, network *Network, data *dataset, steps *Steps
 	return sum / float64(len(group)), nil
 }
 
-// best turns the published recipe into this project's.
+// best turns the published recipe into this project's: short windows inside an
+// episode, many at a time; returns that look some ten steps ahead and are about
+// one, with the worst rewards counted alike; and a few passes at a high rate.
+// Chosen on training traces held out from the pool.
 func best(r *Recipe) {
-	r.Network.Window = min(r.Network.Window, 8)
+	r.Network.Window = min(r.Network.Window, 4)
 	r.LoRA.Dropout = 0
-	r.Gamma, r.Scale, r.MinQuantile = 1, 40, 0.02
-	r.Epochs, r.Stride, r.WholeEpisodes = 12, 4, true
+	r.Gamma, r.Scale, r.MinQuantile = 0.9, 10, 0.02
+	r.Epochs, r.Stride, r.WholeEpisodes = 4, 4, true
 	r.Batch, r.Accumulate, r.ClipEach, r.MaxNorm = 32, 1, false, 1
 	r.LearningRate, r.WeightDecay, r.WarmUp, r.Floor = 2e-3, 1e-2, 50, 0.02
 }

@@ -122,6 +122,7 @@ func TestTargetReturnMatters(t *testing.T) {
 	pool, sessions := synthPool(t, 4, "mpc", "constant:5", "constant:0")
 	r := smallRecipe(t, body)
 	r.Stride, r.Epochs, r.WarmUp, r.LearningRate = 2, 20, 10, 5e-3
+	r.Gamma, r.Scale = 1, 40 // whole sessions: the policies differ most in these
 	a := adapt(t, b, body, pool, r)
 	low, err := a.Cond.Quantile(0.1)
 	if err != nil {

@@ -4,6 +4,7 @@ package main
 
 import (
 	"errors"
+	"math"
 	"slices"
 	"strings"
 
@@ -51,11 +52,15 @@ func (l *learnedFlags) add(cmd *cobra.Command) {
 	l.model.addBody(cmd)
 	cmd.Flags().StringVar(&l.adapter, "adapter", "", "use the adapter in `DIR`, as adapt abr writes it, for policy netllm")
 	cmd.Flags().Float64Var(&l.quantile, "target-quantile", -1, "want the `Q`-quantile, 0 to 1, of the returns of the pool's episodes\n(default the largest return)")
+	cmd.Flags().Lookup("target-quantile").DefValue = "0" // the help has its own words for the default
 }
 
 // factories makes the policies in the order of their names. What they use stays
 // open until the returned function is called.
 func (l *learnedFlags) factories(policies []string, seed uint64, used cli.Used) (list []abr.Factory, done func(), err error) {
+	if l.quantile > 1 || math.IsNaN(l.quantile) {
+		return nil, nil, cli.Usagef("--target-quantile %v: want 0 to 1", l.quantile)
+	}
 	if !slices.Contains(policies, learnedPolicy) {
 		if l.adapter != "" || l.model.path != "" {
 			return nil, nil, cli.Usagef("--adapter and --model belong to policy %q, which is not asked for", learnedPolicy)

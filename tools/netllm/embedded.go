@@ -4,6 +4,5 @@ package main
 
 import "netllm/netllm/embedded"
 
-// embeddedModel returns the name and the GGUF file of the embedded model, ""
-// if there is none.
+// embeddedModel returns the name and the GGUF file of the embedded model.
 func embeddedModel() (name string, gguf []byte) { return embedded.Model() }

@@ -26,8 +26,8 @@ type environment struct {
 	Modules    []module `json:"modules"`
 	NETLLMCPU  string   `json:"netllm_cpu"`      // "ok", or what is wrong with the variable
 	BuildFlags []string `json:"build,omitempty"` // those that matter: tags, CGO_ENABLED, revision
-	Embedded   string   `json:"embedded_model"`  // name, or "none"
-	DataDir    string   `json:"data,omitempty"`  // NETLLM_DATA
+	Embedded   string   `json:"embedded_model"`
+	DataDir    string   `json:"data,omitempty"` // NETLLM_DATA
 	DataError  string   `json:"data_error,omitempty"`
 }
 
@@ -91,14 +91,11 @@ func readEnvironment(flags *cli.Flags) environment {
 		Devices:   []device{{Kind: "cpu", Ready: true, Name: cli.CPU()}, {Kind: "vulkan", Why: cli.NoVulkan}},
 		Modules:   []module{},
 		NETLLMCPU: "ok",
-		Embedded:  "none",
 	}
 	if err := asm.LevelErr(); err != nil {
 		e.NETLLMCPU = cli.OneLine(err.Error())
 	}
-	if name, _ := embeddedModel(); name != "" {
-		e.Embedded = name
-	}
+	e.Embedded, _ = embeddedModel()
 	if dir, err := flags.DataDir(); err != nil {
 		e.DataError = cli.OneLine(err.Error())
 	} else {

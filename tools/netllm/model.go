@@ -67,9 +67,6 @@ func (m *modelFlags) load(b ops.Backend) (*transformer.Llama, error) {
 		return transformer.Load(b, m.path)
 	}
 	name, data := embeddedModel()
-	if name == "" {
-		return nil, cli.Usagef("--model is needed: this build embeds no model")
-	}
 	return transformer.ParseGGUF(b, name, data)
 }
 

@@ -101,6 +101,24 @@ func TestGenerate(t *testing.T) {
 	}
 }
 
+// TestEmbeddedModel continues text without being given a model.
+func TestEmbeddedModel(t *testing.T) {
+	continued := func(args ...string) string {
+		stdout, _ := succeed(t, append([]string{"generate", "--prompt", "Package json implements encoding and decoding of", "-n", "40"}, args...)...)
+		return stdout
+	}
+	text := continued("--threads", "1")
+	if again := continued("--threads", "2"); text != again {
+		t.Errorf("1 and 2 threads: got %q and %q", text, again)
+	}
+	if len(text) != 41 || len(strings.Fields(text)) < 4 {
+		t.Errorf("got %q, want 40 letters that look like words", text)
+	}
+	if drawn := continued("--temp", "1", "--seed", "3"); drawn == text || drawn != continued("--temp", "1", "--seed", "3") {
+		t.Errorf("drawn with one seed: got %q", drawn)
+	}
+}
+
 // closedPipe fails at every write.
 type closedPipe struct{}
 

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"netllm/netllm/embedded"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files of testdata")
@@ -151,6 +153,7 @@ func TestBadInput(t *testing.T) {
 		{"missing text", []string{"pretrain", "--text", missing, "--out", missing}, 1, "missing"},
 		{"learning rate", []string{"pretrain", "--text", folder, "--out", missing, "--lr", "0"}, 2, "learning rate is 0"},
 
+		{"quantile", append(synth, "--traces", "synth", "--target-quantile", "2"), 2, "--target-quantile 2"},
 		{"no tokens", []string{"logits", "--model", bad}, 2, "--tokens is needed"},
 		{"bad tokens", []string{"logits", "--model", bad, "--tokens", "1,,2"}, 2, `"" is not a token id`},
 		{"negative token", []string{"logits", "--model", bad, "--tokens", "-1"}, 2, `"-1" is not a token id`},
@@ -227,6 +230,9 @@ func TestEnv(t *testing.T) {
 	decode(t, stdout, &e)
 	if e.CPU.Level == "" || e.CPU.Threads < 1 || len(e.CPU.Levels) == 0 || e.CPU.L2 <= 0 || e.Go == "" || e.NETLLMCPU != "ok" && os.Getenv("NETLLM_CPU") == "" {
 		t.Errorf("got %+v", e)
+	}
+	if e.Embedded != embedded.Name {
+		t.Errorf("embedded model: got %q, want %q", e.Embedded, embedded.Name)
 	}
 	if len(e.Devices) != 2 || !e.Devices[0].Ready || e.Devices[1].Ready || e.Devices[1].Why == "" {
 		t.Errorf("devices: got %+v, want the CPU, and Vulkan with the reason why not", e.Devices)
