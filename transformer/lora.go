@@ -14,10 +14,10 @@ import (
 
 // LoRAConfig says where low-rank matrices go and how large they are.
 type LoRAConfig struct {
-	Rank    int
-	Alpha   float64  // the update is scaled by Alpha/Rank
-	Dropout float32  // probability, on the update's input, in training
-	Targets []string // layer names, whole or their last parts, such as "q_proj"
+	Rank    int      `json:"rank"`
+	Alpha   float64  `json:"alpha"`   // the update is scaled by Alpha/Rank
+	Dropout float32  `json:"dropout"` // probability, on the update's input, in training
+	Targets []string `json:"targets"` // layer names, whole or their last parts, such as "q_proj"
 }
 
 // Validate reports every field that makes no adapter.
