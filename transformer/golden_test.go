@@ -164,6 +164,7 @@ func TestStories260K(t *testing.T) {
 		Last      []float64 `json:"last_logits"`
 	}
 	eachBackend(t, func(t *testing.T, b ops.Backend) {
+		var f32 []float32 // of the F32 GGUF file, which the safetensors form must equal
 		for _, m := range []struct{ file, golden string }{
 			{"stories260k-f32.gguf", "golden_once_upon_a_time.json"},
 			{"stories260k-f16.gguf", "golden_f16.json"},
@@ -198,6 +199,14 @@ func TestStories260K(t *testing.T) {
 				logits, err := c.Floats(all.Slice(0, len(want.Prompt)-1, len(want.Prompt)))
 				if err != nil {
 					t.Fatal(err)
+				}
+				switch m.file {
+				case "stories260k-f32.gguf":
+					f32 = logits
+				case ".":
+					if d := largest(logits, f32); d > 1e-5 {
+						t.Errorf("logits differ by %g from those of the GGUF file", d)
+					}
 				}
 				for i, w := range want.Last {
 					if d := math.Abs(float64(logits[i]) - w); !(d <= logitTolerance) {

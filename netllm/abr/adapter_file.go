@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 
-	"netllm/internal/atomicdir"
+	"netllm/internal/atomicfile"
 	"netllm/ops"
 	"netllm/tensor"
 	"netllm/tensor/safetensors"
@@ -58,7 +58,7 @@ func (a *Adapter) Write(b ops.Backend, dir string, body transformer.Adaptable, b
 		}
 		entries = append(entries, safetensors.EntryOf(p.Name, t))
 	}
-	err = atomicdir.Write(dir, replace, func(tmp string) error {
+	err = atomicfile.WriteDir(dir, replace, func(tmp string) error {
 		return errors.Join(
 			a.LoRA.Write(b, tmp, base),
 			safetensors.Write(filepath.Join(tmp, modulesName), nil, entries),

@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"slices"
 
+	"netllm/internal/atomicfile"
 	"netllm/tensor"
 	"netllm/tensor/internal/fileio"
 )
@@ -53,7 +54,7 @@ func Replace(path string, values []KeyValue, tensors []Entry) error {
 func write(path string, replace bool, values []KeyValue, tensors []Entry) error {
 	head, alignment, err := encodeHead(values, tensors)
 	if err == nil {
-		err = fileio.Write(path, replace, func(w io.Writer) error { return encode(w, head, alignment, tensors) })
+		err = atomicfile.Write(path, replace, func(w io.Writer) error { return encode(w, head, alignment, tensors) })
 	}
 	if err != nil {
 		return fmt.Errorf("gguf: write %s: %w", path, err)

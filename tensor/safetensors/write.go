@@ -17,6 +17,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"netllm/internal/atomicfile"
 	"netllm/tensor"
 	"netllm/tensor/internal/fileio"
 )
@@ -95,7 +96,7 @@ func WriteSharded(indexPath string, limit int64, metadata map[string]string, ten
 			return errors.Join(err, removeAll(paths[:i]))
 		}
 	}
-	err = fileio.Write(indexPath, false, func(w io.Writer) error {
+	err = atomicfile.Write(indexPath, false, func(w io.Writer) error {
 		_, err := w.Write(index)
 		return err
 	})
@@ -144,7 +145,7 @@ func (e Entry) bytes() int {
 func writeFile(path string, replace bool, metadata map[string]string, tensors []Entry) error {
 	head, ordered, err := encodeHeader(metadata, tensors)
 	if err == nil {
-		err = fileio.Write(path, replace, func(w io.Writer) error { return encode(w, head, ordered) })
+		err = atomicfile.Write(path, replace, func(w io.Writer) error { return encode(w, head, ordered) })
 	}
 	if err != nil {
 		return fmt.Errorf("safetensors: write %s: %w", path, err)

@@ -18,6 +18,7 @@ import (
 	"netllm/netllm/abr"
 	"netllm/netllm/pretrain"
 	"netllm/ops"
+	"netllm/ops/asm"
 	"netllm/transformer"
 )
 
@@ -246,6 +247,28 @@ func TestQuickstart(t *testing.T) {
 	badLine(t, 1, "--force", args...)
 	if entries, err := os.ReadDir(filepath.Dir(out)); err != nil || len(entries) != 1 {
 		t.Errorf("left beside the folder: %v (%v)", entries, err)
+	}
+}
+
+// TestQuickstartLearns asserts what quickstart is to show, with the embedded
+// model on fewer traces than by default: the adapted policy beats itself before
+// training, and one that chooses at random.
+func TestQuickstartLearns(t *testing.T) {
+	if testing.Short() || asm.Level() == "generic" {
+		t.Skip("skip: training takes seconds, and minutes with generic kernels")
+	}
+	out := filepath.Join(t.TempDir(), "quick")
+	stdout, _ := succeed(t, "quickstart", "--out", out, "--train-traces", "24", "--test-traces", "8", "--json")
+	var r quickResult
+	decode(t, stdout, &r)
+	mean := map[string]float64{}
+	for _, p := range r.Eval.Results {
+		mean[p.Policy] = p.Mean
+	}
+	for _, worse := range []string{untrainedPolicy, "random"} {
+		if !(mean[learnedPolicy] > mean[worse]+0.2) {
+			t.Errorf("mean QoE: got %.3f, want clearly more than %s's %.3f", mean[learnedPolicy], worse, mean[worse])
+		}
 	}
 }
 

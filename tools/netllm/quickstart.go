@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"netllm/internal/atomicdir"
+	"netllm/internal/atomicfile"
 	"netllm/netllm"
 	"netllm/netllm/abr"
 	"netllm/ops"
@@ -119,7 +119,7 @@ func (q *quickstart) run(cmd *cobra.Command, line string) error {
 
 	result := quickResult{Command: line, Report: "report.html"}
 	var results []*abr.Result
-	err = atomicdir.Write(q.out, q.flags.Force, func(dir string) error {
+	err = atomicfile.WriteDir(q.out, q.flags.Force, func(dir string) error {
 		untrained, adapter, err := q.adapt(cmd.Context(), b, body, used, dir, &result, chatter)
 		if err != nil {
 			return err

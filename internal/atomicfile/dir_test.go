@@ -1,4 +1,4 @@
-package atomicdir
+package atomicfile
 
 import (
 	"errors"
@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func TestWrite(t *testing.T) {
+func TestWriteDir(t *testing.T) {
 	root := t.TempDir()
 	dir := filepath.Join(root, "a", "b")
 	put := func(text string) func(string) error {
@@ -25,20 +25,20 @@ func TestWrite(t *testing.T) {
 			t.Fatalf("left beside the folder: %v (%v)", entries, err)
 		}
 	}
-	if err := Write(dir, false, put("one")); err != nil {
+	if err := WriteDir(dir, false, put("one")); err != nil {
 		t.Fatal(err)
 	}
 	check("one")
-	if err := Write(dir, false, put("two")); !errors.Is(err, fs.ErrExist) {
+	if err := WriteDir(dir, false, put("two")); !errors.Is(err, fs.ErrExist) {
 		t.Fatalf("over an existing folder: got %v, want %v", err, fs.ErrExist)
 	}
 	check("one")
 	broken := errors.New("broken")
-	if err := Write(dir, true, func(d string) error { return errors.Join(put("half")(d), broken) }); !errors.Is(err, broken) {
+	if err := WriteDir(dir, true, func(d string) error { return errors.Join(put("half")(d), broken) }); !errors.Is(err, broken) {
 		t.Fatalf("got %v, want %v", err, broken)
 	}
 	check("one")
-	if err := Write(dir, true, put("two")); err != nil {
+	if err := WriteDir(dir, true, put("two")); err != nil {
 		t.Fatal(err)
 	}
 	check("two")

@@ -1,5 +1,4 @@
-// Package atomicdir makes folders that nobody ever sees half filled.
-package atomicdir
+package atomicfile
 
 import (
 	"errors"
@@ -9,11 +8,11 @@ import (
 	"path/filepath"
 )
 
-// Write makes the folder dir of what fill puts into a temporary one beside it,
+// WriteDir makes the folder dir of what fill puts into a temporary one beside it,
 // which is then renamed. If dir exists it fails with [fs.ErrExist], unless
 // replace is set; then the old folder is removed at the end. On failure dir is
 // as it was.
-func Write(dir string, replace bool, fill func(temporary string) error) (err error) {
+func WriteDir(dir string, replace bool, fill func(temporary string) error) (err error) {
 	dir = filepath.Clean(dir)
 	_, statErr := os.Lstat(dir)
 	exists := statErr == nil
