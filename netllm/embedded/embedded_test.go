@@ -121,7 +121,11 @@ func TestTrainingRepeats(t *testing.T) {
 func sameText(t *testing.T) (*pretrain.Corpus, record) {
 	t.Helper()
 	r := readRecord(t)
-	corpus, err := pretrain.GoDocs(runtime.GOROOT())
+	goroot, err := pretrain.Goroot(t.Context())
+	if err != nil {
+		t.Skipf("skip: no Go: %v", err)
+	}
+	corpus, err := pretrain.GoDocs(goroot)
 	if err != nil {
 		t.Skipf("skip: no documentation of Go: %v", err)
 	}

@@ -1,6 +1,7 @@
 package pretrain
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"go/token"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path"
 	"path/filepath"
 	"slices"
@@ -32,6 +34,19 @@ func (c *Corpus) Hash() string {
 	h.Write(c.Train)
 	h.Write(c.HeldOut)
 	return hex.EncodeToString(h.Sum(nil))
+}
+
+// Goroot returns the folder of the Go installation: the environment's GOROOT,
+// or what the go command on the path says.
+func Goroot(ctx context.Context) (string, error) {
+	if dir := os.Getenv("GOROOT"); dir != "" {
+		return dir, nil
+	}
+	out, err := exec.CommandContext(ctx, "go", "env", "GOROOT").Output()
+	if err != nil {
+		return "", fmt.Errorf("pretrain: go env GOROOT: %w", err)
+	}
+	return strings.TrimSpace(string(out)), nil
 }
 
 // GoDocs returns the documentation comments of the standard library in

@@ -4,7 +4,9 @@
 // The vocabulary is bytes. Training is deterministic: the same text, settings
 // and machine class give the same bytes, whatever the number of threads.
 //
-//	corpus, err := pretrain.GoDocs(runtime.GOROOT())
+//	goroot, err := pretrain.Goroot(ctx)
+//	...
+//	corpus, err := pretrain.GoDocs(goroot)
 //	...
 //	result, err := pretrain.Run(ctx, backend, corpus, pretrain.Default())
 package pretrain

@@ -4,7 +4,6 @@ import (
 	"context"
 	"math"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"testing"
 
@@ -20,15 +19,24 @@ func small() Config {
 	return f
 }
 
+func goroot(t *testing.T) string {
+	t.Helper()
+	dir, err := Goroot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
 func TestGoDocs(t *testing.T) {
-	c, err := GoDocs(runtime.GOROOT())
+	c, err := GoDocs(goroot(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(c.Train) < 1<<20 || len(c.HeldOut) < 1<<14 {
 		t.Errorf("got %d bytes to train on and %d held out, want megabytes", len(c.Train), len(c.HeldOut))
 	}
-	again, err := GoDocs(runtime.GOROOT())
+	again, err := GoDocs(goroot(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +73,7 @@ func TestOrder2(t *testing.T) {
 // TestRunRepeats trains twice, with different numbers of threads, and compares
 // every loss and the files.
 func TestRunRepeats(t *testing.T) {
-	corpus, err := GoDocs(runtime.GOROOT())
+	corpus, err := GoDocs(goroot(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,10 +7,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -138,13 +136,9 @@ func (p *pretraining) corpus(ctx context.Context) (*pretrain.Corpus, error) {
 	if p.text != "" {
 		return pretrain.TextDir(p.text)
 	}
-	goroot := os.Getenv("GOROOT")
-	if goroot == "" {
-		out, err := exec.CommandContext(ctx, "go", "env", "GOROOT").Output()
-		if err != nil {
-			return nil, fmt.Errorf("no documentation of Go (name a folder with --text): go env GOROOT: %w", err)
-		}
-		goroot = strings.TrimSpace(string(out))
+	goroot, err := pretrain.Goroot(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("no documentation of Go (name a folder with --text): %w", err)
 	}
 	return pretrain.GoDocs(goroot)
 }
