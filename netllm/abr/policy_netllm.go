@@ -3,6 +3,9 @@
 package abr
 
 import (
+	"fmt"
+	"math"
+
 	"netllm/ops"
 	"netllm/transformer"
 )
@@ -75,6 +78,9 @@ func (p *Learned) Decide(o *Observation) (int, error) {
 	}
 	best := 0
 	for q, v := range p.logits {
+		if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
+			return 0, fmt.Errorf("abr: the network's score of quality %d is %v", q, v)
+		}
 		if v > p.logits[best] {
 			best = q
 		}

@@ -241,7 +241,7 @@ func TestCacheIsExact(t *testing.T) {
 func TestNaNEndsTraining(t *testing.T) {
 	b := ops.NewCPU(1)
 	body := smallBody(t, b)
-	pool, _ := synthPool(t, 1, "mpc")
+	pool, sessions := synthPool(t, 1, "mpc")
 	a, err := NewAdapter(b, body, pool, smallRecipe(t, body))
 	if err != nil {
 		t.Fatal(err)
@@ -250,6 +250,10 @@ func TestNaNEndsTraining(t *testing.T) {
 	err = a.Train(t.Context(), b, pool, nil)
 	if err == nil || !strings.Contains(err.Error(), "step 1") || !strings.Contains(err.Error(), "encoder.throughput_conv.weight") {
 		t.Errorf("got %v, want an error that names step 1 and the layer", err)
+	}
+	f := a.Factory("netllm", 1, func() ops.Backend { return ops.NewCPU(1) })
+	if _, err := Evaluate(t.Context(), f, SynthVideo("synth1", 1, 1), sessions, EvalOptions{}); err == nil || !strings.Contains(err.Error(), "score of quality") {
+		t.Errorf("deciding: got %v, want an error that names the score", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
