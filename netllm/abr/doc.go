@@ -12,6 +12,9 @@
 //   - [Env] is the simulator, a netllm.Env[*Observation, int].
 //   - [Policy] decides; [NewFactory] makes one by name.
 //   - [Evaluate] scores a policy, [Collect] records its transitions.
+//   - [Adapter] is what a language model learns from such a record: low-rank
+//     matrices, the [Encoder] of states, and a head, together a [Network];
+//     [Recipe] says how, and [Learned] is the policy that comes of it.
 //
 // A session has 48 chunks of 4 s in 6 qualities. Chunk 0 is always fetched at
 // quality 0, by Reset; the other 47 are the agent's, and their 47 rewards are
