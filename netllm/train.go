@@ -14,8 +14,10 @@ type Trainer struct {
 	Context   *ops.Context
 	Optimizer *ops.AdamW
 
-	// MaxNorm bounds the norm of all gradients together, 0 for no bound.
-	MaxNorm float32
+	// MaxNorm bounds the norm of all gradients together, 0 for no bound. They
+	// are scaled once per step, or, with ClipEach, after every Accumulate.
+	MaxNorm  float32
+	ClipEach bool
 
 	params []*ops.Param
 	steps  int
@@ -50,6 +52,9 @@ func (t *Trainer) Accumulate(weight float32, loss func(c *ops.Context) tensor.Te
 		l = ops.Mul(c, l, c.Float32s([]float32{weight}, 1))
 	}
 	c.Tape.Backward(c, l)
+	if t.ClipEach {
+		t.clip()
+	}
 	return float64(value), nil
 }
 
@@ -65,8 +70,8 @@ func (t *Trainer) notFinite(what string, value float64) error {
 	return fmt.Errorf("netllm: step %d: %s is %v; the first result that is not finite: %s", t.steps+1, what, value, first)
 }
 
-// Clip scales the accumulated gradients to MaxNorm if they exceed it.
-func (t *Trainer) Clip() {
+// clip scales the accumulated gradients to MaxNorm if they exceed it.
+func (t *Trainer) clip() {
 	if t.MaxNorm > 0 {
 		ops.ClipGradNorm(t.Context, t.params, t.MaxNorm)
 	}
@@ -95,6 +100,9 @@ func (t *Trainer) Step(scale float32) error {
 			}
 		}
 		return fmt.Errorf("netllm: step %d: gradients overflow", t.steps+1)
+	}
+	if !t.ClipEach {
+		t.clip() // after the check: clipping would spread a NaN to all gradients
 	}
 	t.Optimizer.Step(c, scale)
 	ops.ZeroGrad(c, t.params)

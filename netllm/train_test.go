@@ -68,12 +68,45 @@ func TestTrainerStopsAtNaN(t *testing.T) {
 			t.Errorf("got %v, want an error with %q", err, want)
 		}
 	}
-	layer.Weight.Grad.Float32s()[0] = float32(math.NaN())
+	trainer.MaxNorm = 1
+	layer.Bias.Grad.Float32s()[0] = float32(math.NaN())
 	err = trainer.Step(1)
-	if err == nil || !strings.Contains(err.Error(), `gradient of "line.weight"`) {
+	if err == nil || !strings.Contains(err.Error(), `gradient of "line.bias"`) {
 		t.Errorf("got %v, want an error that names the gradient", err)
 	}
 	if after := layer.Weight.Value.At(0, 0); after != before {
 		t.Errorf("weight after the refused step: got %v, want %v", after, before)
+	}
+}
+
+// TestTrainerClips compares one step at a large gradient with the same step at
+// the gradient that clipping leaves, once per step and after each part.
+func TestTrainerClips(t *testing.T) {
+	b := ops.NewCPU(1)
+	for _, each := range []bool{false, true} {
+		layer := NewDense(b, "line", 1, 1, rand.New(rand.NewPCG(1, 1)))
+		trainer := NewTrainer(b, layer.Params(), 0.1, 1)
+		trainer.MaxNorm, trainer.ClipEach = 0.5, each
+		for part := range 2 {
+			if _, err := trainer.Accumulate(1, func(c *ops.Context) tensor.Tensor {
+				return ops.MSE(c, layer.Forward(c, c.Float32s([]float32{100}, 1, 1)), c.Float32s([]float32{0}, 1, 1))
+			}); err != nil {
+				t.Fatal(err)
+			}
+			norm, err := trainer.GradNorm()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if clipped := norm <= 0.5001; clipped != each {
+				t.Errorf("clip each %v: norm after part %d: got %v", each, part, norm)
+			}
+		}
+		before := layer.Weight.Value.At(0, 0)
+		if err := trainer.Step(1); err != nil {
+			t.Fatal(err)
+		}
+		if d := math.Abs(float64(layer.Weight.Value.At(0, 0) - before)); math.Abs(d-0.1) > 1e-3 { // Adam's first step
+			t.Errorf("clip each %v: step: got %v, want 0.1", each, d)
+		}
 	}
 }

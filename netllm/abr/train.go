@@ -130,7 +130,7 @@ func Train(ctx context.Context, b ops.Backend, network *Network, lora *transform
 	}
 	trainer := netllm.NewTrainer(b, append(lora.Params(), network.Params()...), r.LearningRate, r.Seed)
 	defer trainer.Context.Arena.Free()
-	trainer.MaxNorm, trainer.Optimizer.WeightDecay = r.MaxNorm, r.WeightDecay
+	trainer.MaxNorm, trainer.ClipEach, trainer.Optimizer.WeightDecay = r.MaxNorm, r.ClipEach, r.WeightDecay
 	rng := rand.New(rand.NewPCG(r.Seed, 0x7368756666)) // the stream is the shuffling's own
 	perStep := r.Batch * r.Accumulate
 	total := (len(starts) + perStep - 1) / perStep * r.Epochs
@@ -174,13 +174,7 @@ func accumulate(t *netllm.Trainer, network *Network, data *dataset, steps *Steps
 		if err != nil {
 			return 0, err
 		}
-		if r.ClipEach {
-			t.Clip()
-		}
 		sum += loss * float64(len(windows))
-	}
-	if !r.ClipEach {
-		t.Clip()
 	}
 	return sum / float64(len(group)), nil
 }

@@ -101,7 +101,6 @@ func Run(ctx context.Context, b ops.Backend, corpus *Corpus, f Config, each func
 		if err != nil {
 			return nil, err
 		}
-		trainer.Clip()
 		rate := ops.WarmUp(step, f.WarmUp) * ops.Cosine(step, f.Steps, f.Floor)
 		if err := trainer.Step(rate); err != nil {
 			return nil, err
