@@ -26,6 +26,8 @@ func (l level) String() string { return levelNames[l] }
 var (
 	// Kernels test these two in a switch, highest first; useAVX512 implies useAVX2.
 	useAVX2, useAVX512 bool
+	// useVNNI is set where the avx512 level also has VPDPBUSD.
+	useVNNI bool
 
 	startLevel level // what init chose; Implementations never goes above it
 	envErr     error // what was wrong with NETLLM_CPU
@@ -59,6 +61,7 @@ func capLevel(have level, env string) (level, error) {
 func setLevel(l level) {
 	useAVX2 = l >= levelAVX2
 	useAVX512 = l >= levelAVX512
+	useVNNI = useAVX512 && hasVNNI()
 }
 
 func currentLevel() level {

@@ -18,3 +18,6 @@ func detectLevel() level {
 	}
 	return levelAVX512
 }
+
+// hasVNNI reports whether there is VPDPBUSD on 512-bit vectors.
+func hasVNNI() bool { return cpu.X86.HasAVX512VNNI }

@@ -5,3 +5,5 @@
 package asm
 
 func detectLevel() level { return levelGeneric }
+
+func hasVNNI() bool { return false }
