@@ -9,27 +9,27 @@ func cpuRoPE(_ *CPU, a *Args, w *worker) {
 	dst, src := stridedOf(a.T[0]), stridedOf(a.T[1])
 	table, half := a.T[2].Float32s(), a.T[2].Dim(1)
 	seq, heads, d := dst.shape[1], dst.shape[2], dst.shape[3]
-	step, pair := 2, 1 // elements 2j and 2j+1
-	if RoPEStyle(a.I[1]) == RoPEHalves {
-		step, pair = 1, half
-	}
 	sign, acc := a.F[0], a.Accumulates(0)
+	rotate, at := asm.RotatePairs, func(j int) (int, int) { return 2 * j, 2*j + 1 }
+	if RoPEStyle(a.I[1]) == RoPEHalves {
+		rotate, at = asm.RotateHalves, func(j int) (int, int) { return j, j + half }
+	}
+	sy, sx := dst.steps[3], src.steps[3]
 	from, to := w.span(dst.rows(), 1)
 	for r := from; r < to; r++ {
 		y, x := dst.data[dst.row(r):], src.data[src.row(r):]
 		pos := int(a.I[0]) + r/heads%seq
 		angles := table[pos*2*half : (pos+1)*2*half]
-		sy, sx := dst.steps[3], src.steps[3]
-		for j := range half {
-			i0 := j * step
-			i1 := i0 + pair
-			cos, sin := angles[2*j], angles[2*j+1]*sign
-			x0, x1 := x[i0*sx], x[i1*sx]
-			y0, y1 := float32(x0*cos)-float32(x1*sin), float32(x0*sin)+float32(x1*cos)
-			if acc {
-				y0, y1 = y0+y[i0*sy], y1+y[i1*sy]
+		if sy == 1 && sx == 1 {
+			rotate(y[:2*half], x[:2*half], angles, sign, acc)
+		} else {
+			for j := range half {
+				i0, i1 := at(j)
+				cos, sin := angles[2*j], angles[2*j+1]*sign
+				x0, x1 := x[i0*sx], x[i1*sx]
+				y[i0*sy] = float32(x0*cos) - float32(x1*sin) + keep(a, y[i0*sy])
+				y[i1*sy] = float32(x0*sin) + float32(x1*cos) + keep(a, y[i1*sy])
 			}
-			y[i0*sy], y[i1*sy] = y0, y1
 		}
 		for i := 2 * half; i < d; i++ {
 			y[i*sy] = x[i*sx] + keep(a, y[i*sy])

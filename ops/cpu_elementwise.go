@@ -236,13 +236,9 @@ func cpuScale(_ *CPU, a *Args, w *worker) {
 func cpuAdamW(_ *CPU, a *Args, w *worker) {
 	from, to := w.span(a.T[0].Len(), 16)
 	p, m, v, g := part(a.T[0], from, to), part(a.T[1], from, to), part(a.T[2], from, to), part(a.T[3], from, to)
-	rate, beta1, beta2, eps, decay := a.F[0], a.F[1], a.F[2], a.F[3], 1-a.F[0]*a.F[4]
-	step, unbias := rate/a.F[5], float32(1/math.Sqrt(float64(a.F[6])))
-	for i, gi := range g {
-		mi := float32(beta1*m[i]) + float32((1-beta1)*gi)
-		vi := float32(beta2*v[i]) + float32((1-beta2)*float32(gi*gi))
-		m[i], v[i] = mi, vi
-		root := float32(math.Sqrt(float64(vi)))
-		p[i] = float32(decay*p[i]) - step*mi/(float32(root*unbias)+eps)
-	}
+	asm.AdamW(&asm.AdamWStep{
+		Beta1: a.F[1], Rest1: 1 - a.F[1], Beta2: a.F[2], Rest2: 1 - a.F[2],
+		Decay: 1 - a.F[0]*a.F[4], Rate: a.F[0] / a.F[5],
+		Unbias: float32(1 / math.Sqrt(float64(a.F[6]))), Eps: a.F[3],
+	}, p, m, v, g)
 }

@@ -13,10 +13,7 @@ func cpuRMSNorm(_ *CPU, a *Args, w *worker) {
 	from, to := w.span(a.T[0].Rows(), 1)
 	for r := from; r < to; r++ {
 		x, dst := part(a.T[1], r*n, r*n+n), part(a.T[0], r*n, r*n+n)
-		inv := inverseRMS(x, a.F[0])
-		for i, v := range x {
-			dst[i] = v * inv * g[i]
-		}
+		asm.ScaleMul(dst, inverseRMS(x, a.F[0]), x, g)
 	}
 }
 
@@ -58,16 +55,7 @@ func cpuRMSNormBackwardX(c *CPU, a *Args, w *worker) {
 // writeGradient sets or adds to row r of output 0: s*h + t*x + u.
 func writeGradient(a *Args, out tensor.Tensor, r int, h, x []float32, s, t, u float32) {
 	n := len(h)
-	dst := part(out, r*n, r*n+n)
-	if a.Accumulates(0) {
-		for i := range dst {
-			dst[i] += float32(s*h[i]) + float32(t*x[i]) + u
-		}
-		return
-	}
-	for i := range dst {
-		dst[i] = float32(s*h[i]) + float32(t*x[i]) + u
-	}
+	asm.Combine(part(out, r*n, r*n+n), h, x, s, t, u, a.Accumulates(0))
 }
 
 func cpuRMSNormBackwardG(c *CPU, a *Args, w *worker) {

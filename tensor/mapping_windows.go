@@ -23,3 +23,15 @@ func mapFile(f *os.File, size int) ([]byte, func() error, error) {
 	data := unsafe.Slice((*byte)(*(*unsafe.Pointer)(unsafe.Pointer(&addr))), size)
 	return data, func() error { return windows.UnmapViewOfFile(addr) }, nil
 }
+
+func mapMemory(size int) ([]byte, func() error, error) {
+	addr, err := windows.VirtualAlloc(0, uintptr(size), windows.MEM_RESERVE|windows.MEM_COMMIT, windows.PAGE_READWRITE)
+	if err != nil {
+		return nil, nil, err
+	}
+	data := unsafe.Slice((*byte)(*(*unsafe.Pointer)(unsafe.Pointer(&addr))), size)
+	return data, func() error { return windows.VirtualFree(addr, 0, windows.MEM_RELEASE) }, nil
+}
+
+// discard does nothing: Windows takes the pages of files back by itself.
+func discard([]byte) {}

@@ -37,3 +37,19 @@ func scale(x []float32, alpha float32)      { scaleGeneric(x, alpha) }
 func siluMulBackward(dgate, dup, dout, gate, up []float32) {
 	siluMulBackwardGeneric(dgate, dup, dout, gate, up)
 }
+
+func scaleMul(dst []float32, alpha float32, a, b []float32) { scaleMulGeneric(dst, alpha, a, b) }
+
+func combine(dst, a, b []float32, s, t, u float32, acc bool) {
+	combineGeneric(dst, a, b, s, t, u, acc)
+}
+
+func adamW(c *AdamWStep, p, m, v, grad []float32) { adamWGeneric(c, p, m, v, grad) }
+
+func rotatePairs(dst, src, table []float32, sign float32, acc bool) {
+	rotatePairsGeneric(dst, src, table, sign, acc)
+}
+
+func rotateHalves(dst, src, table []float32, sign float32, acc bool) {
+	rotateHalvesGeneric(dst, src, table, sign, acc)
+}

@@ -140,3 +140,19 @@ func (f *File) Tensor(name string) (tensor.Tensor, error) {
 	}
 	return tensor.Of(f.storages[i], info.DType, info.Shape...), nil
 }
+
+// Discard says that the tensor of that name will not be read soon: its pages of
+// the mapped file, or its copy, need not stay in memory. Asking for the tensor
+// again is slower but right; tensors handed out before stay valid.
+func (f *File) Discard(name string) {
+	i, ok := f.names[name]
+	if !ok || f.closed {
+		return
+	}
+	f.mu.Lock()
+	f.storages[i] = nil
+	f.mu.Unlock()
+	if info := f.infos[i]; f.mapping != nil && info.Bytes > 0 {
+		f.mapping.Discard(f.data[info.Offset : info.Offset+info.Bytes])
+	}
+}

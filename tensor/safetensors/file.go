@@ -218,3 +218,19 @@ func (f *File) Tensor(name string) (tensor.Tensor, error) {
 	}
 	return tensor.Of(r.store, r.DType, r.Shape...), nil
 }
+
+// Discard says that the tensor of that name will not be read soon: its pages of
+// the mapped file, or its copy, need not stay in memory. Asking for the tensor
+// again is slower but right; tensors handed out before stay valid.
+func (f *File) Discard(name string) {
+	i, ok := f.names[name]
+	if !ok || f.closed {
+		return
+	}
+	f.mu.Lock()
+	f.records[i].store = nil
+	f.mu.Unlock()
+	for _, m := range f.mappings {
+		m.Discard(f.records[i].data)
+	}
+}

@@ -28,6 +28,7 @@ var files = []struct {
 	{"reduce", reduceFile},
 	{"exp", expFile},
 	{"convert", convertFile},
+	{"layers", layersFile},
 }
 
 func main() {
