@@ -1,6 +1,8 @@
 package ops
 
 import (
+	"slices"
+
 	"netllm/tensor"
 )
 
@@ -65,6 +67,11 @@ func (a *Arena) Mark() Mark { return a.at }
 
 // Release returns to an earlier point.
 func (a *Arena) Release(m Mark) { a.at = m }
+
+// since reports whether s was handed out after m.
+func (a *Arena) since(m Mark, s *tensor.Storage) bool {
+	return slices.Contains(a.parts[m.parts:a.at.parts], s)
+}
 
 // Reset takes back everything.
 func (a *Arena) Reset() { a.at = Mark{} }

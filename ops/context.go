@@ -20,6 +20,11 @@ type Context struct {
 	// Training switches dropout on.
 	Training bool
 
+	// Checkpointing has models keep only the input of each block for the
+	// backward pass and compute the block again there: far less memory for a
+	// third more work. See [Checkpoint].
+	Checkpointing bool
+
 	label string
 	args  Args
 	late  []late // outputs of args that are not in their places yet

@@ -36,6 +36,7 @@ type node struct {
 	aux         tensor.Tensor
 	f           [2]float32
 	i           [3]int64
+	again       func(c *Context, x tensor.Tensor) tensor.Tensor // of a checkpoint
 }
 
 // NewTape returns an empty tape.
@@ -105,13 +106,18 @@ func (t *Tape) Backward(c *Context, loss tensor.Tensor) {
 	}
 	g, _ := c.gradOf(loss)
 	fill(c, g, 1)
-	for i := len(t.nodes) - 1; i >= 0; i-- {
+	t.walk(c, 0)
+}
+
+// walk runs the backward passes of the records from the last one back to first.
+func (t *Tape) walk(c *Context, first int) {
+	for i := len(t.nodes) - 1; i >= first; i-- {
 		n := &t.nodes[i]
-		entry := &t.grads[t.index[n.out.Storage()]]
-		if entry.grad == nil {
+		grad := t.grads[t.index[n.out.Storage()]].grad
+		if grad == nil {
 			continue // nothing that counts depends on it
 		}
-		n.backward(c, n, n.out.With(entry.grad))
+		n.backward(c, n, n.out.With(grad))
 	}
 }
 

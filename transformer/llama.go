@@ -91,7 +91,7 @@ func (m *Llama) Forward(c *ops.Context, x tensor.Tensor, cache *Cache) tensor.Te
 		pos = cache.Len
 	}
 	for i := range m.Blocks {
-		x = keepOnly(c, x, func(x tensor.Tensor) tensor.Tensor { return m.block(c, i, x, pos, cache) })
+		x = layer(c, x, func(c *ops.Context, x tensor.Tensor) tensor.Tensor { return m.block(c, i, x, pos, cache) })
 	}
 	if cache != nil {
 		cache.Len += x.Dim(1)
@@ -122,17 +122,16 @@ func (m *Llama) block(c *ops.Context, i int, x tensor.Tensor, pos int, cache *Ca
 	return ops.Add(c, x, b.Down.Forward(c, h))
 }
 
-// keepOnly runs one layer. Where nothing is recorded, only the layer's result
-// is kept in the arena, so that memory does not grow with the depth.
-func keepOnly(c *ops.Context, x tensor.Tensor, layer func(tensor.Tensor) tensor.Tensor) tensor.Tensor {
-	if c.Tape != nil {
-		return layer(x)
+// layer runs one layer on x, keeping as little memory as can be: where nothing is
+// recorded only its result, so that memory does not grow with the depth.
+func layer(c *ops.Context, x tensor.Tensor, f func(*ops.Context, tensor.Tensor) tensor.Tensor) tensor.Tensor {
+	switch {
+	case c.Tape == nil:
+		return ops.KeepResult(c, x, f)
+	case c.Checkpointing:
+		return ops.Checkpoint(c, x, f)
 	}
-	out := c.New(tensor.F32, x.Dim(0), x.Dim(1), x.Dim(2))
-	mark := c.Arena.Mark()
-	ops.CopyInto(c, out, layer(x))
-	c.Arena.Release(mark)
-	return out
+	return f(c, x)
 }
 
 func (m *Llama) check(x tensor.Tensor, cache *Cache) {
