@@ -16,16 +16,28 @@ import (
 type CPU struct {
 	pool pool
 	// shared is scratch space that all threads see in a two-part operation.
-	shared []float32
+	shared   []float32
+	noRepack bool
 }
+
+// CPUOption changes what [NewCPU] makes.
+type CPUOption func(*CPU)
+
+// NoRepack leaves prepared weights where they are, such as in a mapped file: a
+// model is ready at once and takes no memory of its own, but products are
+// slower. See [CPU.Prepare].
+func NoRepack() CPUOption { return func(c *CPU) { c.noRepack = true } }
 
 // NewCPU returns a backend that uses the given number of threads, or all that
 // Go may use if it is 0. Close stops the threads.
-func NewCPU(threads int) *CPU {
+func NewCPU(threads int, options ...CPUOption) *CPU {
 	if threads <= 0 {
 		threads = runtime.GOMAXPROCS(0)
 	}
 	c := &CPU{}
+	for _, set := range options {
+		set(c)
+	}
 	c.pool.start(threads)
 	return c
 }

@@ -171,8 +171,8 @@ func (m *Llama) NewCache(b ops.Backend, batch, positions int) *Cache {
 	return NewKVCache(b, f.Layers, batch, min(positions, f.MaxPositions), f.KVHeads, f.HeadDim)
 }
 
-// Close gives back the mapped file. Neither the model nor its adapted forms
-// can be used any more.
+// Close gives back the mapped file and the prepared weights. Neither the model
+// nor its adapted forms can be used any more.
 func (m *Llama) Close() error {
 	if m.close == nil {
 		return nil

@@ -19,13 +19,14 @@ type source interface {
 	Path() string
 	Names() []string
 	Tensor(name string) (tensor.Tensor, error)
+	Discard(name string)
 	Close() error
 }
 
 // Load reads a Llama from a GGUF file or from a Hugging Face folder
 // (config.json with model.safetensors, or its shards and their index). The
-// weights are prepared for b; on a CPU they stay in the mapped file until
-// Close. It fails, naming file and tensor, if a tensor is missing, has another
+// weights are prepared for b, one after the other, and what b has a copy of is
+// given back; the others stay in the mapped file until Close. It fails, naming file and tensor, if a tensor is missing, has another
 // shape, or is not used by the model.
 func Load(b ops.Backend, path string) (*Llama, error) {
 	info, err := os.Stat(path)
@@ -57,16 +58,13 @@ func ParseGGUF(b ops.Backend, name string, data []byte) (*Llama, error) {
 }
 
 func load(b ops.Backend, f *gguf.File) (*Llama, error) {
-	m := &Llama{Style: ops.RoPEInterleaved}
-	err := func() error {
-		var err error
-		if m.Config, err = configFromGGUF(f); err != nil {
-			return err
-		}
-		return m.fill(b, f, func(w weight) string { return w.gguf + ".weight" })
-	}()
+	config, err := configFromGGUF(f)
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
+	}
+	m := &Llama{Config: config, Style: ops.RoPEInterleaved}
+	if err := m.fill(b, f, func(w weight) string { return w.gguf + ".weight" }); err != nil {
+		return nil, errors.Join(err, m.Close())
 	}
 	return m, nil
 }
@@ -82,13 +80,22 @@ func loadHF(b ops.Backend, dir string) (*Llama, error) {
 	}
 	m := &Llama{Config: config, Style: ops.RoPEHalves}
 	if err := m.fill(b, f, func(w weight) string { return w.hf + ".weight" }); err != nil {
-		return nil, errors.Join(err, f.Close())
+		return nil, errors.Join(err, m.Close())
 	}
 	return m, nil
 }
 
-// fill reads all weights and prepares them for b.
+// fill reads all weights and prepares them for b. From the start, m.Close gives
+// back src and what was prepared.
 func (m *Llama) fill(b ops.Backend, src source, name func(weight) string) error {
+	var prepared []*tensor.Storage
+	m.close = func() error {
+		for _, store := range prepared {
+			b.Free(store)
+		}
+		prepared = nil
+		return src.Close()
+	}
 	f := &m.Config
 	if err := f.Validate(); err != nil {
 		return fmt.Errorf("transformer: %s: %w", src.Path(), err)
@@ -119,6 +126,10 @@ func (m *Llama) fill(b ops.Backend, src source, name func(weight) string) error 
 		if *w.tensor, err = b.Prepare(t); err != nil {
 			return fmt.Errorf("transformer: %s: tensor %q: %w", src.Path(), n, err)
 		}
+		if store := w.tensor.Storage(); store != t.Storage() {
+			prepared = append(prepared, store)
+			src.Discard(n)
+		}
 		used[n] = true
 		if w.linear != nil {
 			w.linear.Name = w.hf
@@ -134,7 +145,6 @@ func (m *Llama) fill(b ops.Backend, src source, name func(weight) string) error 
 		m.Output = m.Embed
 	}
 	m.rope = ropeTable(b, f.MaxPositions, f.RopeDim, f.RopeTheta)
-	m.close = src.Close
 	return nil
 }
 

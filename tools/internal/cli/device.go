@@ -17,8 +17,9 @@ import (
 
 // Device is what --device and --threads ask for.
 type Device struct {
-	name    string
-	threads int
+	name     string
+	threads  int
+	noRepack bool
 }
 
 // NoVulkan says why there is no device of that kind.
@@ -27,6 +28,7 @@ const NoVulkan = "this build has no Vulkan backend"
 // AddFlags adds --device and --threads.
 func (d *Device) AddFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&d.name, "device", "auto", "compute on `DEVICE`: cpu, vulkan[:N] or auto")
+	cmd.Flags().BoolVar(&d.noRepack, "no-repack", false, "compute from the model file as it is: ready at once, no second copy in memory, slower")
 	d.AddThreads(cmd)
 }
 
@@ -41,13 +43,14 @@ type Used struct {
 	CPU     string `json:"cpu"`     // kernels and processor: "avx512 (AMD EPYC 9B14)"
 	Threads int    `json:"threads"` // that compute at a time
 
-	auto bool
+	auto     bool
+	noRepack bool
 }
 
 // Resolve decides what computes. It fails if it was asked for what this
 // machine or build does not have.
 func (d *Device) Resolve() (Used, error) {
-	u := Used{Device: "cpu", CPU: CPU(), Threads: d.threads}
+	u := Used{Device: "cpu", CPU: CPU(), Threads: d.threads, noRepack: d.noRepack}
 	kind, index, indexed := strings.Cut(d.name, ":")
 	switch kind {
 	case "", "cpu", "auto":
@@ -73,13 +76,20 @@ func (d *Device) Resolve() (Used, error) {
 }
 
 // Open returns a backend that uses all threads.
-func (u Used) Open() ops.Backend { return ops.NewCPU(u.Threads) }
+func (u Used) Open() ops.Backend { return u.open(u.Threads) }
+
+func (u Used) open(threads int) *ops.CPU {
+	if u.noRepack {
+		return ops.NewCPU(threads, ops.NoRepack())
+	}
+	return ops.NewCPU(threads)
+}
 
 // OpenPinned returns a backend that uses all threads, each bound to a processor
 // of its own where the system can do that, for long computations. The calling
 // goroutine is the one to use it.
 func (u Used) OpenPinned() ops.Backend {
-	b := ops.NewCPU(u.Threads)
+	b := u.open(u.Threads)
 	unpin, err := b.Pin()
 	if err != nil { // more threads than processors, or no such system call
 		return b
@@ -99,7 +109,7 @@ func (p pinned) Close() error {
 }
 
 // OpenOne returns a backend of one thread, for one of several workers.
-func (u Used) OpenOne() ops.Backend { return ops.NewCPU(1) }
+func (u Used) OpenOne() ops.Backend { return u.open(1) }
 
 // Print writes one line that says what computes, and another if NETLLM_CPU
 // could not be followed.
