@@ -53,14 +53,16 @@ func (c *CPU) Threads() int { return len(c.pool.workers) }
 // Alloc returns zeroed heap memory.
 func (c *CPU) Alloc(size int) *tensor.Storage { return tensor.NewHost(size) }
 
-// Free does nothing: the garbage collector does it.
-func (c *CPU) Free(*tensor.Storage) {}
-
 // Upload copies src to dst.
 func (c *CPU) Upload(dst tensor.Tensor, src []byte) { transfer(dst.Bytes(), src, dst) }
 
 // Download copies src to dst. It never fails.
 func (c *CPU) Download(dst []byte, src tensor.Tensor) error {
+	if s := stripsOf(src); s != nil {
+		from, to := s.rowRange(src)
+		s.unpack(dst, from, to)
+		return nil
+	}
 	transfer(dst, src.Bytes(), src)
 	return nil
 }
@@ -70,14 +72,6 @@ func transfer(dst, src []byte, t tensor.Tensor) {
 		panic(fmt.Sprintf("ops: transfer of %v: %d bytes to %d", t, len(src), len(dst)))
 	}
 	copy(dst, src)
-}
-
-// Prepare returns w itself.
-func (c *CPU) Prepare(w tensor.Tensor) (tensor.Tensor, error) {
-	if !w.DType().IsFloat() {
-		return tensor.Tensor{}, fmt.Errorf("ops: a weight of type %v", w.DType())
-	}
-	return w, nil
 }
 
 // Sync returns at once: Run computes before it returns.

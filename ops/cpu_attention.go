@@ -1,6 +1,8 @@
 package ops
 
 import (
+	"math"
+
 	"netllm/ops/asm"
 	"netllm/tensor"
 )
@@ -37,43 +39,135 @@ func cpuRoPE(_ *CPU, a *Args, w *worker) {
 	}
 }
 
-// attentionTile is how many queries are worked on at a time: scores take
-// attentionTile * keys floats, whatever the sequence's length.
-const attentionTile = 64
+// Attention is computed in tiles of attentionTile queries by attentionKeys keys,
+// with the softmax put together from those of the tiles (Milakov & Gimelshein 2018,
+// Dao et al. 2022): no memory grows with the square of the sequence.
+const (
+	attentionTile = 64
+	attentionKeys = 512
+)
 
 func attentionCost(q, k tensor.Tensor) int { return q.Len() * k.Dim(1) / 4 }
 
 // cpuAttention gives each thread some (sequence, head) pairs.
 func cpuAttention(_ *CPU, a *Args, w *worker) {
 	out, q, k, v := stridedOf(a.T[0]), stridedOf(a.T[1]), stridedOf(a.T[2]), stridedOf(a.T[3])
-	var lse []float32
-	if !a.T[4].IsZero() {
-		lse = a.T[4].Float32s()
-	}
 	seq, heads, d := q.shape[1], q.shape[2], q.shape[3]
 	past, group := int(a.I[0]), heads/k.shape[2]
+	h := attentionHead{seq: seq, d: d, past: past, scale: a.F[0], qStep: q.steps[1], outStep: out.steps[1]}
 	from, to := w.span(q.shape[0]*heads, 1)
 	for u := from; u < to; u++ {
-		b, h := u/heads, u%heads
-		qh, oh := q.head(b, h), out.head(b, h)
-		kh, vh := k.head(b, h/group), v.head(b, h/group)
-		for t := 0; t < seq; t += attentionTile {
-			rows := min(attentionTile, seq-t)
-			keys := past + t + rows
-			p := w.scratch(rows * keys)
-			asm.Gemm(&w.gemm, rows, keys, d, a.F[0], qh[t*q.steps[1]:], q.steps[1], 1, kh, 1, k.steps[1], 0, p, keys)
-			for i := range rows {
-				row, seen := p[i*keys:(i+1)*keys], past+t+i+1
-				sum := asm.SoftmaxRow(row[:seen], row[:seen])
-				clear(row[seen:])
-				if lse != nil {
-					lse[u*seq+t+i] = sum
-				}
-			}
-			asm.Gemm(&w.gemm, rows, d, keys, 1, p, keys, 1, vh, v.steps[1], 1, 0, oh[t*out.steps[1]:], out.steps[1])
+		b, head := u/heads, u%heads
+		h.q, h.out, h.lse = q.head(b, head), out.head(b, head), nil
+		if !a.T[4].IsZero() {
+			h.lse = a.T[4].Float32s()[u*seq:][:seq]
 		}
+		h.k, h.kStep, h.v, h.vStep = k.head(b, head/group), k.steps[1], v.head(b, head/group), v.steps[1]
+		h.forward(w)
 	}
 }
+
+// attentionHead is the attention of one head of one sequence. Rows of its matrices
+// stand Step elements apart.
+type attentionHead struct {
+	seq, d, past   int
+	scale          float32
+	q, k, v, out   []float32
+	qStep, kStep   int
+	vStep, outStep int
+	lse            []float32 // [seq], or nil
+	strips         []float32 // keys as asm.GemmStrips reads them, or nil
+}
+
+// packedQueries is from how many queries on it pays to copy a head's keys and values
+// together: every tile of queries reads them.
+const packedQueries = 16
+
+func (h *attentionHead) forward(w *worker) {
+	keys := h.past + h.seq
+	tile := min(attentionTile, h.seq) * min(attentionKeys, keys)
+	n := tile + attentionTile
+	if h.seq >= packedQueries {
+		n += keys*h.d + asm.StripsLen(keys, h.d)
+	}
+	buf := w.scratch(n)
+	p, sums := buf[:tile], buf[tile:tile+attentionTile]
+	h.strips = nil
+	if h.seq >= packedQueries {
+		compact := buf[tile+attentionTile:][:keys*h.d]
+		h.strips = buf[tile+attentionTile+keys*h.d:][:asm.StripsLen(keys, h.d)]
+		gatherRows(compact, h.k, h.kStep, h.d)
+		asm.PackStrips(h.strips, compact, keys, h.d)
+		gatherRows(compact, h.v, h.vStep, h.d)
+		h.v, h.vStep = compact, h.d
+	}
+	for t := 0; t < h.seq; t += attentionTile {
+		h.tile(w, t, min(attentionTile, h.seq-t), p, sums)
+	}
+}
+
+// gatherRows copies rows of d elements, step apart, together.
+func gatherRows(dst, src []float32, step, d int) {
+	for r := 0; r*d < len(dst); r++ {
+		copy(dst[r*d:(r+1)*d], src[r*step:r*step+d])
+	}
+}
+
+// tile computes rows queries from t on. sums are the logarithms of their softmax
+// denominators over the keys so far.
+func (h *attentionHead) tile(w *worker, t, rows int, p, sums []float32) {
+	out := h.out[t*h.outStep:]
+	for from := 0; from < h.past+t+rows; from += attentionKeys {
+		n := min(attentionKeys, h.past+t+rows-from)
+		h.scores(w, t, rows, from, n, p)
+		beta := float32(0)
+		if from > 0 {
+			beta = 1
+		}
+		for i := range rows {
+			row := p[i*n : (i+1)*n]
+			seen := min(n, h.past+t+i+1-from)
+			clear(row[max(seen, 0):])
+			if seen <= 0 {
+				continue // all later keys: nothing changes
+			}
+			sum := asm.SoftmaxRow(row[:seen], row[:seen])
+			if from == 0 || math.IsInf(float64(sum), -1) { // the first, or nothing but masked keys
+				if from == 0 {
+					sums[i] = sum
+				}
+				continue
+			}
+			total := logSumExp(sums[i], sum)
+			asm.Scale(expOf(sum-total), row[:seen])
+			asm.Scale(expOf(sums[i]-total), out[i*h.outStep:][:h.d])
+			sums[i] = total
+		}
+		asm.Gemm(&w.gemm, rows, h.d, n, 1, p, n, 1, h.v[from*h.vStep:], h.vStep, 1, beta, out, h.outStep)
+	}
+	if h.lse != nil {
+		copy(h.lse[t:t+rows], sums)
+	}
+}
+
+// scores sets p [rows, n] to scale * Q·Kᵀ for the queries from t and the keys from
+// from on.
+func (h *attentionHead) scores(w *worker, t, rows, from, n int, p []float32) {
+	q := h.q[t*h.qStep:]
+	if h.strips != nil {
+		asm.GemmStrips(&w.gemm, rows, n, h.d, h.scale, q, h.qStep, 1, h.strips[from*h.d:], 0, p, n)
+		return
+	}
+	asm.Gemm(&w.gemm, rows, n, h.d, h.scale, q, h.qStep, 1, h.k[from*h.kStep:], 1, h.kStep, 0, p, n)
+}
+
+// logSumExp returns log(exp(a)+exp(b)).
+func logSumExp(a, b float32) float32 {
+	high, low := max(a, b), min(a, b)
+	return high + float32(math.Log1p(math.Exp(float64(low)-float64(high))))
+}
+
+func expOf(x float32) float32 { return float32(math.Exp(float64(x))) }
 
 // head returns the memory of head h of sequence b; rows are steps[1] apart.
 func (s *strided) head(b, h int) []float32 { return s.data[b*s.steps[0]+h*s.steps[2]:] }
@@ -124,41 +218,47 @@ func attentionHeadBackward(a *Args, w *worker, b, h, kv int, dq, dk, dv *strided
 	past, scale := int(a.I[0]), a.F[0]
 	qh, kh, vh := q.head(b, h), k.head(b, kv), v.head(b, kv)
 	doh, oh := dout.head(b, h), out.head(b, h)
+	buf := w.scratch(2 * min(attentionTile, seq) * min(attentionKeys, past+seq))
 	for t := 0; t < seq; t += attentionTile {
 		rows := min(attentionTile, seq-t)
-		keys := past + t + rows
-		buf := w.scratch(2 * rows * keys)
-		p, ds := buf[:rows*keys], buf[rows*keys:]
 		qt, dot, ot := qh[t*q.steps[1]:], doh[t*dout.steps[1]:], oh[t*out.steps[1]:]
-		asm.Gemm(&w.gemm, rows, keys, d, scale, qt, q.steps[1], 1, kh, 1, k.steps[1], 0, p, keys)
+		var delta [attentionTile]float32 // rowsum(dO*O)
 		for i := range rows {
-			row, seen := p[i*keys:(i+1)*keys], past+t+i+1
-			for j := range seen {
-				row[j] -= lse[t+i]
+			delta[i] = asm.Dot(dot[i*dout.steps[1]:][:d], ot[i*out.steps[1]:][:d])
+		}
+		for from := 0; from < past+t+rows; from += attentionKeys {
+			n := min(attentionKeys, past+t+rows-from)
+			p, ds := buf[:rows*n], buf[rows*n:2*rows*n]
+			kt, vt := kh[from*k.steps[1]:], vh[from*v.steps[1]:]
+			asm.Gemm(&w.gemm, rows, n, d, scale, qt, q.steps[1], 1, kt, 1, k.steps[1], 0, p, n)
+			for i := range rows {
+				row, seen := p[i*n:(i+1)*n], max(0, min(n, past+t+i+1-from))
+				for j := range seen {
+					row[j] -= lse[t+i]
+				}
+				asm.Exp(row[:seen], row[:seen])
+				clear(row[seen:])
 			}
-			asm.Exp(row[:seen], row[:seen])
-			clear(row[seen:])
-		}
-		if dv.data != nil { // dV += Pᵀ dO
-			asm.Gemm(&w.gemm, keys, d, rows, 1, p, 1, keys, dot, dout.steps[1], 1, 1, dv.head(b, kv), dv.steps[1])
-		}
-		if dq.data == nil && dk.data == nil {
-			continue
-		}
-		// dS = scale * P * (dO Vᵀ - rowsum(dO*O))
-		asm.Gemm(&w.gemm, rows, keys, d, 1, dot, dout.steps[1], 1, vh, 1, v.steps[1], 0, ds, keys)
-		for i := range rows {
-			delta := asm.Dot(dot[i*dout.steps[1]:][:d], ot[i*out.steps[1]:][:d])
-			row := ds[i*keys : (i+1)*keys]
-			for j, pj := range p[i*keys : (i+1)*keys] {
-				row[j] = scale * pj * (row[j] - delta)
+			if dv.data != nil { // dV += Pᵀ dO
+				asm.Gemm(&w.gemm, n, d, rows, 1, p, 1, n, dot, dout.steps[1], 1, 1, dv.head(b, kv)[from*dv.steps[1]:], dv.steps[1])
 			}
-		}
-		if dq.data != nil { // dQ += dS K
-			asm.Gemm(&w.gemm, rows, d, keys, 1, ds, keys, 1, kh, k.steps[1], 1, 1, dq.head(b, h)[t*dq.steps[1]:], dq.steps[1])
-		}
-		if dk.data != nil { // dK += dSᵀ Q
-			asm.Gemm(&w.gemm, keys, d, rows, 1, ds, 1, keys, qt, q.steps[1], 1, 1, dk.head(b, kv), dk.steps[1])
+			if dq.data == nil && dk.data == nil {
+				continue
+			}
+			// dS = scale * P * (dO Vᵀ - delta)
+			asm.Gemm(&w.gemm, rows, n, d, 1, dot, dout.steps[1], 1, vt, 1, v.steps[1], 0, ds, n)
+			for i := range rows {
+				row := ds[i*n : (i+1)*n]
+				for j, pj := range p[i*n : (i+1)*n] {
+					row[j] = scale * pj * (row[j] - delta[i])
+				}
+			}
+			if dq.data != nil { // dQ += dS K
+				asm.Gemm(&w.gemm, rows, d, n, 1, ds, n, 1, kt, k.steps[1], 1, 1, dq.head(b, h)[t*dq.steps[1]:], dq.steps[1])
+			}
+			if dk.data != nil { // dK += dSᵀ Q
+				asm.Gemm(&w.gemm, n, d, rows, 1, ds, 1, n, qt, q.steps[1], 1, 1, dk.head(b, kv)[from*dk.steps[1]:], dk.steps[1])
+			}
 		}
 	}
 }

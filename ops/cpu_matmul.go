@@ -18,6 +18,8 @@ func (c *CPU) matMul(a *Args) {
 	}
 	cost := batch * m * n * k / 8 // multiplications are cheap: the unit is an element operation
 	switch {
+	case stripsOf(a.T[2]) != nil:
+		c.stripMatMul(a, cost)
 	case a.T[2].DType() != tensor.F32:
 		if a.I[0] == 1 {
 			c.split(cpuMatMulPackedT, a, cost)
@@ -152,27 +154,40 @@ func cpuMatMulPacked(_ *CPU, a *Args, w *worker) {
 	}
 }
 
-// dequantizeRows converts rows r to r+n-1 of a contiguous weight to float32.
+// dequantizeRows converts rows r to r+n-1 of a contiguous weight in host memory
+// to float32.
 func dequantizeRows(dst []float32, weight tensor.Tensor, r, n int) {
-	rows := weight.Slice(0, r, r+n)
-	switch weight.DType() {
+	dequantize(weight.DType(), dst, weight.Slice(0, r, r+n).Bytes())
+}
+
+// dequantize converts whole rows to float32.
+func dequantize(dtype tensor.DType, dst []float32, src []byte) {
+	switch dtype {
 	case tensor.F32:
-		copy(dst, rows.Float32s())
+		copy(dst, as[float32](src))
 	case tensor.F16:
-		asm.F16ToF32(dst, rows.Uint16s())
+		asm.F16ToF32(dst, as[uint16](src))
 	case tensor.BF16:
-		asm.BF16ToF32(dst, rows.Uint16s())
+		asm.BF16ToF32(dst, as[uint16](src))
 	default:
-		tensor.Dequantize(weight.DType(), dst, rows.Bytes())
+		tensor.Dequantize(dtype, dst, src)
 	}
 }
 
 func cpuGather(_ *CPU, a *Args, w *worker) {
 	dst, ids := a.T[0].Float32s(), a.T[2].Int32s()
 	d := a.T[0].Dim(1)
+	strips, first := stripsOf(a.T[1]), 0
+	if strips != nil {
+		first, _ = strips.rowRange(a.T[1])
+	}
 	from, to := w.span(len(ids), 1)
 	for i := from; i < to; i++ {
-		dequantizeRows(dst[i*d:i*d+d], a.T[1], int(ids[i]), 1)
+		if row, id := dst[i*d:i*d+d], int(ids[i]); strips != nil {
+			strips.row(row, w, first+id)
+		} else {
+			dequantizeRows(row, a.T[1], id, 1)
+		}
 	}
 }
 

@@ -8,7 +8,7 @@ import "fmt"
 // the products need and are kept, so a steady state allocates nothing. The zero
 // value is ready; a Workspace serves one goroutine at a time.
 type Workspace struct {
-	a, b []float32
+	a, b, c []float32
 }
 
 // Gemm computes C = alpha*A*B + beta*C on one thread.

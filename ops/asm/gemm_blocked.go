@@ -54,7 +54,7 @@ func (g *product) blocked(ws *Workspace) {
 		kb := min(gemmKC, g.k-pc)
 		for jc := 0; jc < g.n; jc += nc {
 			nb := min(nc, g.n-jc)
-			s := strips{cols: nb, b: g.bAt(pc, jc), bStep: 4 * nr}
+			s := strips{cols: nb, b: g.bAt(pc, jc), bCols: nr, bStep: 4 * nr}
 			s.k, s.brs, s.ldc = kb, 4*g.brs, 4*g.ldc
 			s.alpha, s.beta = g.alpha, g.betaAt(pc)
 			if packB {
@@ -107,12 +107,13 @@ type strips struct {
 	strip
 	cols  int
 	a, b  *float32
-	bStep int // bytes from the B of one strip to the next
+	bCols int // columns of a panel of B, a multiple of the tile's
+	bStep int // bytes from a panel to the next
 }
 
 func (s *strips) run(rows, tiles, nr int, c *float32) {
 	for j := 0; j < s.cols; j += nr {
-		b := (*float32)(unsafe.Add(unsafe.Pointer(s.b), j/nr*s.bStep))
+		b := (*float32)(unsafe.Add(unsafe.Pointer(s.b), j/s.bCols*s.bStep+4*(j%s.bCols)))
 		runStrip(&s.strip, rows, tiles, min(nr, s.cols-j), s.a, b, at(c, j))
 	}
 }

@@ -24,6 +24,7 @@ var files = []struct {
 	{"gemm", gemmFile},
 	{"gemv", gemvFile},
 	{"pack", packFile},
+	{"strips", stripsFile},
 	{"elementwise", elementwiseFile},
 	{"reduce", reduceFile},
 	{"exp", expFile},

@@ -1,0 +1,115 @@
+// Frozen weights in the layout that this machine's products read fastest.
+
+package ops
+
+import (
+	"fmt"
+	"runtime"
+	"unsafe"
+
+	"netllm/ops/asm"
+	"netllm/tensor"
+)
+
+// stripWeight is a frozen matrix [n, k] in the strips of package asm: the handle
+// of the opaque storage that [CPU.Prepare] returns. Its memory lies outside the
+// Go heap and is given back by [CPU.Free], or when nothing refers to it any more.
+type stripWeight struct {
+	dtype   tensor.DType
+	n, k    int
+	strip   int // bytes of one strip
+	memory  *tensor.Mapping
+	cleanup runtime.Cleanup
+}
+
+// Prepare returns the matrix w in strips of rows, in memory outside the Go heap:
+// as large as w, but for 3 percent more in Q4_K and Q5_K. w is not used any more
+// afterwards. Vectors, and with [NoRepack] all tensors, are returned as they are.
+func (c *CPU) Prepare(w tensor.Tensor) (tensor.Tensor, error) {
+	if !w.DType().IsFloat() {
+		return tensor.Tensor{}, fmt.Errorf("ops: a weight of type %v", w.DType())
+	}
+	if c.noRepack || w.DType().IsBlock() || w.Rank() != 2 || w.Len() == 0 || !w.IsContiguous() || !w.Storage().OnHost() {
+		return w, nil
+	}
+	s := &stripWeight{dtype: w.DType(), n: w.Dim(0), k: w.Dim(1)}
+	s.strip = asm.StripRows * s.k * s.dtype.BlockBytes()
+	var err error
+	if s.memory, err = tensor.MapMemory(asm.Strips(s.n) * s.strip); err != nil {
+		return tensor.Tensor{}, fmt.Errorf("ops: strips of %v: %w", w, err)
+	}
+	s.cleanup = runtime.AddCleanup(s, func(m *tensor.Mapping) { m.Close() }, s.memory)
+	packed := tensor.Of(tensor.NewDevice(s, w.DType().Bytes(w.Len())), w.DType(), s.n, s.k)
+	c.split(cpuPackStrips, &Args{T: [9]tensor.Tensor{packed, w}}, w.Len())
+	return packed, nil
+}
+
+func cpuPackStrips(_ *CPU, a *Args, w *worker) {
+	s := stripsOf(a.T[0])
+	from, to := w.span(s.n, asm.StripRows)
+	if from == to {
+		return
+	}
+	rows := a.T[1].Slice(0, from, to)
+	switch s.dtype {
+	case tensor.F32:
+		asm.PackStrips(elements[float32](s, from), rows.Float32s(), to-from, s.k)
+	default:
+		asm.PackStrips16(elements[uint16](s, from), rows.Uint16s(), to-from, s.k)
+	}
+}
+
+// Free gives the memory of prepared weights back; that of others is the garbage
+// collector's. No tensor over it may be used later.
+func (c *CPU) Free(store *tensor.Storage) {
+	if handle, _ := store.Device(); handle != nil {
+		s := handle.(*stripWeight)
+		s.cleanup.Stop()
+		s.memory.Close() // taking back what was mapped does not fail
+	}
+}
+
+// stripsOf returns what a prepared weight is, or nil for an ordinary tensor.
+func stripsOf(t tensor.Tensor) *stripWeight {
+	if t.IsZero() || t.Storage().OnHost() {
+		return nil
+	}
+	handle, _ := t.Storage().Device()
+	return handle.(*stripWeight)
+}
+
+// from returns the bytes of the strips from row r on, a multiple of asm.StripRows.
+func (s *stripWeight) from(r int) []byte { return s.memory.Bytes()[r/asm.StripRows*s.strip:] }
+
+// elements returns the strips from row r on of a weight of plain elements.
+func elements[T float32 | uint16](s *stripWeight, r int) []T { return as[T](s.from(r)) }
+
+// as returns aligned bytes as the elements that they hold.
+func as[T float32 | uint16](b []byte) []T {
+	var zero T
+	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/int(unsafe.Sizeof(zero)))
+}
+
+// rowRange returns which rows of the weight the view t has.
+func (s *stripWeight) rowRange(t tensor.Tensor) (from, to int) {
+	from = t.Offset() / s.k
+	return from, from + t.Len()/s.k
+}
+
+// row stores row r in dst as float32.
+func (s *stripWeight) row(dst []float32, w *worker, r int) {
+	raw := bytesOf(w.scratch(s.k))[:s.dtype.Bytes(s.k)]
+	s.unpack(raw, r, r+1)
+	dequantize(s.dtype, dst, raw)
+}
+
+// unpack stores rows from to to-1 in dst with the bytes that they had before
+// [CPU.Prepare].
+func (s *stripWeight) unpack(dst []byte, from, to int) {
+	switch s.dtype {
+	case tensor.F32:
+		asm.UnpackStrips(as[float32](dst), elements[float32](s, 0), s.n, s.k, from, to)
+	default:
+		asm.UnpackStrips16(as[uint16](dst), elements[uint16](s, 0), s.n, s.k, from, to)
+	}
+}
