@@ -233,9 +233,7 @@ func attentionHeadBackward(a *Args, w *worker, b, h, kv int, dq, dk, dv *strided
 			asm.Gemm(&w.gemm, rows, n, d, scale, qt, q.steps[1], 1, kt, 1, k.steps[1], 0, p, n)
 			for i := range rows {
 				row, seen := p[i*n:(i+1)*n], max(0, min(n, past+t+i+1-from))
-				for j := range seen {
-					row[j] -= lse[t+i]
-				}
+				asm.Subtract(row[:seen], lse[t+i])
 				asm.Exp(row[:seen], row[:seen])
 				clear(row[seen:])
 			}
@@ -248,10 +246,7 @@ func attentionHeadBackward(a *Args, w *worker, b, h, kv int, dq, dk, dv *strided
 			// dS = scale * P * (dO Vᵀ - delta)
 			asm.Gemm(&w.gemm, rows, n, d, 1, dot, dout.steps[1], 1, vt, 1, v.steps[1], 0, ds, n)
 			for i := range rows {
-				row := ds[i*n : (i+1)*n]
-				for j, pj := range p[i*n : (i+1)*n] {
-					row[j] = scale * pj * (row[j] - delta[i])
-				}
+				asm.SoftmaxGrad(ds[i*n:(i+1)*n], p[i*n:(i+1)*n], scale, delta[i])
 			}
 			if dq.data != nil { // dQ += dS K
 				asm.Gemm(&w.gemm, rows, d, n, 1, ds, n, 1, kt, k.steps[1], 1, 1, dq.head(b, h)[t*dq.steps[1]:], dq.steps[1])

@@ -52,9 +52,8 @@ func cpuCrossEntropyBackward(_ *CPU, a *Args, w *worker) {
 		if targets[r] < 0 {
 			continue
 		}
-		for i, x := range part(a.T[2], r*n, r*n+n) {
-			p[i] = x - lse[r]
-		}
+		copy(p, part(a.T[2], r*n, r*n+n))
+		asm.Subtract(p, lse[r])
 		asm.Exp(p, p)
 		asm.Axpy(scale, p, dst)
 		dst[targets[r]] -= scale

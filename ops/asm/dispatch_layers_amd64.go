@@ -24,6 +24,44 @@ func scaleMulChunk(dst []float32, alpha float32, a, b []float32) {
 	scaleMulAVX2(alpha, &dst[0], &a[0], &b[0], len(dst))
 }
 
+func subtract(x []float32, v float32) {
+	if !useAVX2 {
+		subtractGeneric(x, v)
+		return
+	}
+	for i := 0; i < len(x); i += chunk {
+		subtractChunk(x[i:min(i+chunk, len(x))], v)
+	}
+}
+
+//go:noinline
+func subtractChunk(x []float32, v float32) {
+	if useAVX512 {
+		subtractAVX512(&x[0], v, len(x))
+		return
+	}
+	subtractAVX2(&x[0], v, len(x))
+}
+
+func softmaxGrad(dst, p []float32, scale, delta float32) {
+	if !useAVX2 {
+		softmaxGradGeneric(dst, p, scale, delta)
+		return
+	}
+	for i := 0; i < len(dst); i += chunk {
+		softmaxGradChunk(dst[i:min(i+chunk, len(dst))], p[i:], scale, delta)
+	}
+}
+
+//go:noinline
+func softmaxGradChunk(dst, p []float32, scale, delta float32) {
+	if useAVX512 {
+		softmaxGradAVX512(&dst[0], &p[0], scale, delta, len(dst))
+		return
+	}
+	softmaxGradAVX2(&dst[0], &p[0], scale, delta, len(dst))
+}
+
 func combine(dst, a, b []float32, s, t, u float32, acc bool) {
 	if !useAVX2 {
 		combineGeneric(dst, a, b, s, t, u, acc)

@@ -44,6 +44,10 @@ func combine(dst, a, b []float32, s, t, u float32, acc bool) {
 	combineGeneric(dst, a, b, s, t, u, acc)
 }
 
+func subtract(x []float32, v float32) { subtractGeneric(x, v) }
+
+func softmaxGrad(dst, p []float32, scale, delta float32) { softmaxGradGeneric(dst, p, scale, delta) }
+
 func adamW(c *AdamWStep, p, m, v, grad []float32) { adamWGeneric(c, p, m, v, grad) }
 
 func rotatePairs(dst, src, table []float32, sign float32, acc bool) {

@@ -46,6 +46,35 @@ func combineGeneric(dst, a, b []float32, s, t, u float32, acc bool) {
 	}
 }
 
+// Subtract takes v from every element of x.
+func Subtract(x []float32, v float32) {
+	raceWrite(x)
+	subtract(x, v)
+}
+
+func subtractGeneric(x []float32, v float32) {
+	for i := range x {
+		x[i] -= v
+	}
+}
+
+// SoftmaxGrad turns the gradient dst of a row of softmax(scale*x) = p into that of x:
+// dst = scale * p * (dst - delta), where delta is the sum of p*dst over the row. It
+// panics if the lengths differ.
+func SoftmaxGrad(dst, p []float32, scale, delta float32) {
+	sameLen3("SoftmaxGrad", len(dst), len(p), len(p))
+	raceRead(p)
+	raceWrite(dst)
+	softmaxGrad(dst, p, scale, delta)
+}
+
+func softmaxGradGeneric(dst, p []float32, scale, delta float32) {
+	p = p[:len(dst)]
+	for i := range dst {
+		dst[i] = float32(scale*p[i]) * (dst[i] - delta)
+	}
+}
+
 // AdamWStep holds what all elements of one step of AdamW share, see [AdamW].
 type AdamWStep struct {
 	Beta1, Rest1 float32 // Rest1 = 1 - Beta1

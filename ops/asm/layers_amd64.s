@@ -76,6 +76,136 @@ done:
 	VZEROUPPER
 	RET
 
+// func subtractAVX512(x *float32, v float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·subtractAVX512(SB), NOSPLIT, $0-24
+	VBROADCASTSS v+8(FP), Z0
+	MOVQ         x+0(FP), DI
+	MOVQ         n+16(FP), CX
+	SUBQ         $+64, CX
+	JLT          vectors4end
+
+vectors4:
+	VMOVUPS (DI), Z1
+	VSUBPS  Z0, Z1, Z1
+	VMOVUPS Z1, (DI)
+	VMOVUPS 64(DI), Z1
+	VSUBPS  Z0, Z1, Z1
+	VMOVUPS Z1, 64(DI)
+	VMOVUPS 128(DI), Z1
+	VSUBPS  Z0, Z1, Z1
+	VMOVUPS Z1, 128(DI)
+	VMOVUPS 192(DI), Z1
+	VSUBPS  Z0, Z1, Z1
+	VMOVUPS Z1, 192(DI)
+	ADDQ    $0x00000100, DI
+	SUBQ    $+64, CX
+	JGE     vectors4
+
+vectors4end:
+	ADDQ $+64, CX
+	SUBQ $+16, CX
+	JLT  vectors1end
+
+vectors1:
+	VMOVUPS (DI), Z1
+	VSUBPS  Z0, Z1, Z1
+	VMOVUPS Z1, (DI)
+	ADDQ    $+64, DI
+	SUBQ    $+16, CX
+	JGE     vectors1
+
+vectors1end:
+	ADDQ      $+16, CX
+	JZ        done
+	MOVL      $0x00000001, AX
+	SHLL      CL, AX
+	DECL      AX
+	KMOVW     AX, K1
+	VMOVUPS.Z (DI), K1, Z1
+	VSUBPS    Z0, Z1, Z1
+	VMOVUPS   Z1, K1, (DI)
+
+done:
+	VZEROUPPER
+	RET
+
+// func softmaxGradAVX512(dst *float32, p *float32, scale float32, delta float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·softmaxGradAVX512(SB), NOSPLIT, $0-32
+	VBROADCASTSS scale+16(FP), Z0
+	VBROADCASTSS delta+20(FP), Z1
+	MOVQ         dst+0(FP), DI
+	MOVQ         p+8(FP), SI
+	MOVQ         n+24(FP), CX
+	SUBQ         $+64, CX
+	JLT          vectors4end
+
+vectors4:
+	VMOVUPS (DI), Z2
+	VMOVUPS (SI), Z3
+	VSUBPS  Z1, Z2, Z2
+	VMULPS  Z0, Z3, Z3
+	VMULPS  Z2, Z3, Z3
+	VMOVUPS Z3, (DI)
+	VMOVUPS 64(DI), Z2
+	VMOVUPS 64(SI), Z3
+	VSUBPS  Z1, Z2, Z2
+	VMULPS  Z0, Z3, Z3
+	VMULPS  Z2, Z3, Z3
+	VMOVUPS Z3, 64(DI)
+	VMOVUPS 128(DI), Z2
+	VMOVUPS 128(SI), Z3
+	VSUBPS  Z1, Z2, Z2
+	VMULPS  Z0, Z3, Z3
+	VMULPS  Z2, Z3, Z3
+	VMOVUPS Z3, 128(DI)
+	VMOVUPS 192(DI), Z2
+	VMOVUPS 192(SI), Z3
+	VSUBPS  Z1, Z2, Z2
+	VMULPS  Z0, Z3, Z3
+	VMULPS  Z2, Z3, Z3
+	VMOVUPS Z3, 192(DI)
+	ADDQ    $0x00000100, DI
+	ADDQ    $0x00000100, SI
+	SUBQ    $+64, CX
+	JGE     vectors4
+
+vectors4end:
+	ADDQ $+64, CX
+	SUBQ $+16, CX
+	JLT  vectors1end
+
+vectors1:
+	VMOVUPS (DI), Z2
+	VMOVUPS (SI), Z3
+	VSUBPS  Z1, Z2, Z2
+	VMULPS  Z0, Z3, Z3
+	VMULPS  Z2, Z3, Z3
+	VMOVUPS Z3, (DI)
+	ADDQ    $+64, DI
+	ADDQ    $+64, SI
+	SUBQ    $+16, CX
+	JGE     vectors1
+
+vectors1end:
+	ADDQ      $+16, CX
+	JZ        done
+	MOVL      $0x00000001, AX
+	SHLL      CL, AX
+	DECL      AX
+	KMOVW     AX, K1
+	VMOVUPS.Z (DI), K1, Z2
+	VMOVUPS.Z (SI), K1, Z3
+	VSUBPS    Z1, Z2, Z2
+	VMULPS    Z0, Z3, Z3
+	VMULPS    Z2, Z3, Z3
+	VMOVUPS   Z3, K1, (DI)
+
+done:
+	VZEROUPPER
+	RET
+
 // func combineAVX512(dst *float32, a *float32, b *float32, s float32, t float32, u float32, n int)
 // Requires: AVX, AVX512F
 TEXT ·combineAVX512(SB), NOSPLIT, $0-48
@@ -426,6 +556,134 @@ DATA laneMasks<>+72(SB)/8, $0x0000000000000000
 DATA laneMasks<>+80(SB)/8, $0x0000000000000000
 DATA laneMasks<>+88(SB)/8, $0x0000000000000000
 GLOBL laneMasks<>(SB), RODATA|NOPTR, $96
+
+// func subtractAVX2(x *float32, v float32, n int)
+// Requires: AVX
+TEXT ·subtractAVX2(SB), NOSPLIT, $0-24
+	VBROADCASTSS v+8(FP), Y0
+	MOVQ         x+0(FP), DI
+	MOVQ         n+16(FP), CX
+	SUBQ         $+32, CX
+	JLT          vectors4end
+
+vectors4:
+	VMOVUPS (DI), Y1
+	VSUBPS  Y0, Y1, Y1
+	VMOVUPS Y1, (DI)
+	VMOVUPS 32(DI), Y1
+	VSUBPS  Y0, Y1, Y1
+	VMOVUPS Y1, 32(DI)
+	VMOVUPS 64(DI), Y1
+	VSUBPS  Y0, Y1, Y1
+	VMOVUPS Y1, 64(DI)
+	VMOVUPS 96(DI), Y1
+	VSUBPS  Y0, Y1, Y1
+	VMOVUPS Y1, 96(DI)
+	ADDQ    $0x00000080, DI
+	SUBQ    $+32, CX
+	JGE     vectors4
+
+vectors4end:
+	ADDQ $+32, CX
+	SUBQ $+8, CX
+	JLT  vectors1end
+
+vectors1:
+	VMOVUPS (DI), Y1
+	VSUBPS  Y0, Y1, Y1
+	VMOVUPS Y1, (DI)
+	ADDQ    $+32, DI
+	SUBQ    $+8, CX
+	JGE     vectors1
+
+vectors1end:
+	ADDQ       $+8, CX
+	JZ         done
+	LEAQ       laneMasks<>+0(SB), AX
+	NEGQ       CX
+	VMOVUPS    64(AX)(CX*4), Y15
+	VMASKMOVPS (DI), Y15, Y1
+	VSUBPS     Y0, Y1, Y1
+	VMASKMOVPS Y1, Y15, (DI)
+
+done:
+	VZEROUPPER
+	RET
+
+// func softmaxGradAVX2(dst *float32, p *float32, scale float32, delta float32, n int)
+// Requires: AVX
+TEXT ·softmaxGradAVX2(SB), NOSPLIT, $0-32
+	VBROADCASTSS scale+16(FP), Y0
+	VBROADCASTSS delta+20(FP), Y1
+	MOVQ         dst+0(FP), DI
+	MOVQ         p+8(FP), SI
+	MOVQ         n+24(FP), CX
+	SUBQ         $+32, CX
+	JLT          vectors4end
+
+vectors4:
+	VMOVUPS (DI), Y2
+	VMOVUPS (SI), Y3
+	VSUBPS  Y1, Y2, Y2
+	VMULPS  Y0, Y3, Y3
+	VMULPS  Y2, Y3, Y3
+	VMOVUPS Y3, (DI)
+	VMOVUPS 32(DI), Y2
+	VMOVUPS 32(SI), Y3
+	VSUBPS  Y1, Y2, Y2
+	VMULPS  Y0, Y3, Y3
+	VMULPS  Y2, Y3, Y3
+	VMOVUPS Y3, 32(DI)
+	VMOVUPS 64(DI), Y2
+	VMOVUPS 64(SI), Y3
+	VSUBPS  Y1, Y2, Y2
+	VMULPS  Y0, Y3, Y3
+	VMULPS  Y2, Y3, Y3
+	VMOVUPS Y3, 64(DI)
+	VMOVUPS 96(DI), Y2
+	VMOVUPS 96(SI), Y3
+	VSUBPS  Y1, Y2, Y2
+	VMULPS  Y0, Y3, Y3
+	VMULPS  Y2, Y3, Y3
+	VMOVUPS Y3, 96(DI)
+	ADDQ    $0x00000080, DI
+	ADDQ    $0x00000080, SI
+	SUBQ    $+32, CX
+	JGE     vectors4
+
+vectors4end:
+	ADDQ $+32, CX
+	SUBQ $+8, CX
+	JLT  vectors1end
+
+vectors1:
+	VMOVUPS (DI), Y2
+	VMOVUPS (SI), Y3
+	VSUBPS  Y1, Y2, Y2
+	VMULPS  Y0, Y3, Y3
+	VMULPS  Y2, Y3, Y3
+	VMOVUPS Y3, (DI)
+	ADDQ    $+32, DI
+	ADDQ    $+32, SI
+	SUBQ    $+8, CX
+	JGE     vectors1
+
+vectors1end:
+	ADDQ       $+8, CX
+	JZ         done
+	LEAQ       laneMasks<>+0(SB), AX
+	NEGQ       CX
+	VMOVUPS    64(AX)(CX*4), Y15
+	VMASKMOVPS (DI), Y15, Y2
+	VMASKMOVPS (SI), Y15, Y3
+	VSUBPS     Y1, Y2, Y2
+	VMULPS     Y0, Y3, Y3
+	VMULPS     Y2, Y3, Y3
+	VMASKMOVPS Y3, Y15, (DI)
+
+done:
+	VZEROUPPER
+	RET
 
 // func combineAVX2(dst *float32, a *float32, b *float32, s float32, t float32, u float32, n int)
 // Requires: AVX

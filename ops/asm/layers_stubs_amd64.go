@@ -13,6 +13,24 @@ package asm
 //go:noescape
 func scaleMulAVX512(alpha float32, dst *float32, a *float32, b *float32, n int)
 
+// subtractAVX512 subtracts a number:
+//
+//	for i := range n {
+//		x[i] -= v
+//	}
+//
+//go:noescape
+func subtractAVX512(x *float32, v float32, n int)
+
+// softmaxGradAVX512 is the gradient of a softmax, every operation rounded:
+//
+//	for i := range n {
+//		dst[i] = scale * p[i] * (dst[i] - delta)
+//	}
+//
+//go:noescape
+func softmaxGradAVX512(dst *float32, p *float32, scale float32, delta float32, n int)
+
 // combineAVX512 forms a linear combination, every operation rounded:
 //
 //	for i := range n {
@@ -52,6 +70,24 @@ func adamWAVX512(p *float32, m *float32, v *float32, grad *float32, step *float3
 //
 //go:noescape
 func scaleMulAVX2(alpha float32, dst *float32, a *float32, b *float32, n int)
+
+// subtractAVX2 subtracts a number:
+//
+//	for i := range n {
+//		x[i] -= v
+//	}
+//
+//go:noescape
+func subtractAVX2(x *float32, v float32, n int)
+
+// softmaxGradAVX2 is the gradient of a softmax, every operation rounded:
+//
+//	for i := range n {
+//		dst[i] = scale * p[i] * (dst[i] - delta)
+//	}
+//
+//go:noescape
+func softmaxGradAVX2(dst *float32, p *float32, scale float32, delta float32, n int)
 
 // combineAVX2 forms a linear combination, every operation rounded:
 //

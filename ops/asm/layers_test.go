@@ -44,12 +44,18 @@ func special(r *rand.Rand, x []float32) []float32 {
 	return x
 }
 
-func TestScaleMulAndCombine(t *testing.T) {
+func TestRowOperations(t *testing.T) {
 	forEachOperand(t, func(t *testing.T, r *rand.Rand, p placement, n int) {
 		x := [][]float32{special(r, uniform(r, n, 1)), special(r, uniform(r, n, 1)), special(r, uniform(r, n, 1))}
 		sameAsTwin(t, p, x,
 			func(x [][]float32) { ScaleMul(x[0], 0.7, x[1], x[2]) },
 			func(x [][]float32) { scaleMulGeneric(x[0], 0.7, x[1], x[2]) })
+		sameAsTwin(t, p, x[:1],
+			func(x [][]float32) { Subtract(x[0], 0.7) },
+			func(x [][]float32) { subtractGeneric(x[0], 0.7) })
+		sameAsTwin(t, p, x[:2],
+			func(x [][]float32) { SoftmaxGrad(x[0], x[1], 0.7, 0.2) },
+			func(x [][]float32) { softmaxGradGeneric(x[0], x[1], 0.7, 0.2) })
 		for _, acc := range []bool{false, true} {
 			sameAsTwin(t, p, x,
 				func(x [][]float32) { Combine(x[0], x[1], x[2], 0.3, -1.7, 0.01, acc) },

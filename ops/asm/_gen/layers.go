@@ -10,6 +10,8 @@ import (
 func layersFile(g *gen) {
 	for _, i := range isas {
 		scaleMul(g, i)
+		subtract(g, i)
+		softmaxGrad(g, i)
 		combine(g, i, false)
 		combine(g, i, true)
 		adamW(g, i)
@@ -31,6 +33,40 @@ func scaleMul(g *gen, i isa) {
 		g.VMULPS(i.v(0), i.v(1), i.v(1))
 		g.VMULPS(i.v(2), i.v(1), i.v(1))
 		l.store(i.v(1), 0)
+	})
+	g.ret()
+}
+
+func subtract(g *gen, i isa) {
+	name := "subtract" + i.name
+	g.text(name, "func(x *float32, v float32, n int)",
+		name+" subtracts a number:", "",
+		"\tfor i := range n {", "\t\tx[i] -= v", "\t}")
+	g.VBROADCASTSS(g.arg("v"), i.v(0))
+	l := g.newLoop(i, 4, "x")
+	l.each(func(int) {
+		l.load(0, i.v(1))
+		g.VSUBPS(i.v(0), i.v(1), i.v(1))
+		l.store(i.v(1), 0)
+	})
+	g.ret()
+}
+
+func softmaxGrad(g *gen, i isa) {
+	name := "softmaxGrad" + i.name
+	g.text(name, "func(dst, p *float32, scale, delta float32, n int)",
+		name+" is the gradient of a softmax, every operation rounded:", "",
+		"\tfor i := range n {", "\t\tdst[i] = scale * p[i] * (dst[i] - delta)", "\t}")
+	g.VBROADCASTSS(g.arg("scale"), i.v(0))
+	g.VBROADCASTSS(g.arg("delta"), i.v(1))
+	l := g.newLoop(i, 4, "dst", "p")
+	l.each(func(int) {
+		l.load(0, i.v(2))
+		l.load(1, i.v(3))
+		g.VSUBPS(i.v(1), i.v(2), i.v(2))
+		g.VMULPS(i.v(0), i.v(3), i.v(3))
+		g.VMULPS(i.v(2), i.v(3), i.v(3))
+		l.store(i.v(3), 0)
 	})
 	g.ret()
 }
