@@ -190,25 +190,23 @@ func cpuSwiGLU(_ *CPU, a *Args, w *worker) {
 }
 
 func cpuSwiGLUBackward(_ *CPU, a *Args, w *worker) {
-	n := a.T[2].Len()
-	from, to := w.span(n, 16)
-	dout, gate, up := part(a.T[2], from, to), part(a.T[3], from, to), part(a.T[4], from, to)
-	target := func(i int, spare []float32) []float32 {
-		if a.T[i].IsZero() {
-			return spare
+	from, to := w.span(a.T[2].Len(), 16)
+	const block = 4096 // what is cleared is still in the cache when it is added to
+	spare := w.scratch(2 * block)
+	for ; from < to; from += block {
+		n := min(block, to-from)
+		var grads [2][]float32
+		for i := range grads {
+			grads[i] = spare[i*block : i*block+n]
+			if !a.T[i].IsZero() {
+				grads[i] = part(a.T[i], from, from+n)
+			}
+			if a.T[i].IsZero() || !a.Accumulates(i) {
+				clear(grads[i])
+			}
 		}
-		dst := part(a.T[i], from, to)
-		if !a.Accumulates(i) {
-			clear(dst)
-		}
-		return dst
+		asm.SiLUMulBackward(grads[0], grads[1], part(a.T[2], from, from+n), part(a.T[3], from, from+n), part(a.T[4], from, from+n))
 	}
-	var spare []float32
-	if a.T[0].IsZero() || a.T[1].IsZero() {
-		spare = w.scratch(to - from)
-		clear(spare)
-	}
-	asm.SiLUMulBackward(target(0, spare), target(1, spare), dout, gate, up)
 }
 
 func cpuDropout(_ *CPU, a *Args, w *worker) {
