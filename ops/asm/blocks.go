@@ -57,14 +57,16 @@ const (
 // StripRows is the number of rows of W that a strip holds.
 const StripRows = 32
 
-var blockFormats = [numBlockFormats]struct {
+type blockFormat struct {
 	name      string
 	unitLen   int // elements of k in a unit
 	fileBytes int // of one row's unit in a file
 	unitBytes int // of a strip's unit
 	group     int // elements that share a scale
 	zero      int // what is subtracted from a code; 0: the format has minima
-}{
+}
+
+var blockFormats = [numBlockFormats]blockFormat{
 	Q8_0: {"Q8_0", 32, 34, 1024 + 64, 32, 128},
 	Q4_0: {"Q4_0", 32, 18, 512 + 64, 32, 8},
 	Q4_1: {"Q4_1", 32, 20, 512 + 128, 32, 0},

@@ -28,8 +28,11 @@ func rowTileCols(cols int) int {
 	return min(cols, nr)
 }
 
+// runStrip computes tiles one below the other. Meanwhile it prefetches a panel of B from
+// next on, nextStep bytes for each p of a tile; 0: none.
+//
 //go:noinline
-func runStrip(s *strip, rows, tiles, cols int, a, b, c *float32) {
+func runStrip(s *strip, rows, tiles, cols int, a, b, c, next *float32, nextStep int) {
 	switch {
 	case !useAVX2:
 		stripGeneric(s, rows, tiles, cols, a, b, c)
@@ -38,15 +41,15 @@ func runStrip(s *strip, rows, tiles, cols int, a, b, c *float32) {
 	case useAVX512 && cols == 64:
 		gemmStrip64AVX512(rows, tiles, s.k, a, s.ars, s.acs, s.aStep, b, s.brs, c, s.ldc, s.alpha, s.beta, 16)
 	case useAVX512 && cols > 16:
-		gemmStrip32AVX512(rows, tiles, s.k, a, s.ars, s.acs, s.aStep, b, s.brs, c, s.ldc, s.alpha, s.beta, cols-16)
+		gemmStrip32AVX512(rows, tiles, s.k, a, s.ars, s.acs, s.aStep, b, s.brs, c, s.ldc, s.alpha, s.beta, cols-16, next, nextStep)
 	case useAVX512:
 		gemmStrip16AVX512(rows, tiles, s.k, a, s.ars, s.acs, s.aStep, b, s.brs, c, s.ldc, s.alpha, s.beta, cols)
 	case cols == 64:
 		gemmStrip64AVX2(rows, tiles, s.k, a, s.ars, s.acs, s.aStep, b, s.brs, c, s.ldc, s.alpha, s.beta, 8)
 	case cols == 16:
-		gemmStrip16AVX2(rows, tiles, s.k, a, s.ars, s.acs, s.aStep, b, s.brs, c, s.ldc, s.alpha, s.beta, 8)
+		gemmStrip16AVX2(rows, tiles, s.k, a, s.ars, s.acs, s.aStep, b, s.brs, c, s.ldc, s.alpha, s.beta, 8, next, nextStep)
 	case cols > 8:
-		gemmStrip16MaskedAVX2(rows, tiles, s.k, a, s.ars, s.acs, s.aStep, b, s.brs, c, s.ldc, s.alpha, s.beta, cols-8)
+		gemmStrip16MaskedAVX2(rows, tiles, s.k, a, s.ars, s.acs, s.aStep, b, s.brs, c, s.ldc, s.alpha, s.beta, cols-8, next, nextStep)
 	case cols == 8:
 		gemmStrip8AVX2(rows, tiles, s.k, a, s.ars, s.acs, s.aStep, b, s.brs, c, s.ldc, s.alpha, s.beta, 8)
 	default:

@@ -7,7 +7,7 @@ package asm
 func tileShape() (mr, nr int)  { return genericTile, genericTile }
 func rowTileCols(cols int) int { return min(cols, genericTile) }
 
-func runStrip(s *strip, rows, tiles, cols int, a, b, c *float32) {
+func runStrip(s *strip, rows, tiles, cols int, a, b, c, _ *float32, _ int) {
 	stripGeneric(s, rows, tiles, cols, a, b, c)
 }
 

@@ -4,9 +4,9 @@
 
 #include "textflag.h"
 
-// func gemmStrip32AVX512(rows int, tiles int, k int, a *float32, ars int, acs int, aStep int, b *float32, brs int, c *float32, ldc int, alpha float32, beta float32, last int)
+// func gemmStrip32AVX512(rows int, tiles int, k int, a *float32, ars int, acs int, aStep int, b *float32, brs int, c *float32, ldc int, alpha float32, beta float32, last int, next *float32, nextStep int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·gemmStrip32AVX512(SB), NOSPLIT, $0-104
+TEXT ·gemmStrip32AVX512(SB), NOSPLIT, $0-120
 	CMPQ rows+0(FP), $+12
 	JE   rows12
 	CMPQ rows+0(FP), $+11
@@ -29,7 +29,6 @@ TEXT ·gemmStrip32AVX512(SB), NOSPLIT, $0-104
 	JE   rows3
 	CMPQ rows+0(FP), $+2
 	JE   rows2
-	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -43,6 +42,7 @@ TEXT ·gemmStrip32AVX512(SB), NOSPLIT, $0-104
 	SHLL  CL, AX
 	DECL  AX
 	KMOVW AX, K1
+	MOVQ  next+104(FP), R13
 
 rows1panel:
 	// Bring the tile of C near; zero the accumulators; set the row pointers.
@@ -58,6 +58,8 @@ rows1panel:
 	JZ         rows1tail
 
 rows1loop:
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -65,6 +67,8 @@ rows1loop:
 	VFMADD231PS  Z1, Z2, Z9
 	ADDQ         R10, BX
 	ADDQ         R9, AX
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -81,6 +85,8 @@ rows1tail:
 	JZ   rows1update
 
 rows1single:
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -118,13 +124,23 @@ rows1store:
 
 rows1next:
 	ADDQ aStep+48(FP), SI
-	DECQ R13
-	JNZ  rows1panel
+	DECQ tiles+8(FP)
+	JZ   rows1done
+
+	// If all of the next panel is near, stay with this one.
+	MOVQ  k+16(FP), CX
+	IMULQ R10, CX
+	ADDQ  next+104(FP), CX
+	CMPQ  R13, CX
+	JLT   rows1panel
+	MOVQ  b+56(FP), R13
+	JMP   rows1panel
+
+rows1done:
 	VZEROUPPER
 	RET
 
 rows2:
-	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -138,6 +154,7 @@ rows2:
 	SHLL  CL, AX
 	DECL  AX
 	KMOVW AX, K1
+	MOVQ  next+104(FP), R13
 
 rows2panel:
 	// Bring the tile of C near; zero the accumulators; set the row pointers.
@@ -158,6 +175,8 @@ rows2panel:
 	JZ         rows2tail
 
 rows2loop:
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -168,6 +187,8 @@ rows2loop:
 	VFMADD231PS  Z1, Z3, Z11
 	ADDQ         R10, BX
 	ADDQ         R9, AX
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -187,6 +208,8 @@ rows2tail:
 	JZ   rows2update
 
 rows2single:
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -237,13 +260,23 @@ rows2store:
 
 rows2next:
 	ADDQ aStep+48(FP), SI
-	DECQ R13
-	JNZ  rows2panel
+	DECQ tiles+8(FP)
+	JZ   rows2done
+
+	// If all of the next panel is near, stay with this one.
+	MOVQ  k+16(FP), CX
+	IMULQ R10, CX
+	ADDQ  next+104(FP), CX
+	CMPQ  R13, CX
+	JLT   rows2panel
+	MOVQ  b+56(FP), R13
+	JMP   rows2panel
+
+rows2done:
 	VZEROUPPER
 	RET
 
 rows3:
-	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -257,6 +290,7 @@ rows3:
 	SHLL  CL, AX
 	DECL  AX
 	KMOVW AX, K1
+	MOVQ  next+104(FP), R13
 
 rows3panel:
 	// Bring the tile of C near; zero the accumulators; set the row pointers.
@@ -282,6 +316,8 @@ rows3panel:
 	JZ         rows3tail
 
 rows3loop:
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -295,6 +331,8 @@ rows3loop:
 	VFMADD231PS  Z1, Z4, Z13
 	ADDQ         R10, BX
 	ADDQ         R9, AX
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -317,6 +355,8 @@ rows3tail:
 	JZ   rows3update
 
 rows3single:
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -380,13 +420,23 @@ rows3store:
 
 rows3next:
 	ADDQ aStep+48(FP), SI
-	DECQ R13
-	JNZ  rows3panel
+	DECQ tiles+8(FP)
+	JZ   rows3done
+
+	// If all of the next panel is near, stay with this one.
+	MOVQ  k+16(FP), CX
+	IMULQ R10, CX
+	ADDQ  next+104(FP), CX
+	CMPQ  R13, CX
+	JLT   rows3panel
+	MOVQ  b+56(FP), R13
+	JMP   rows3panel
+
+rows3done:
 	VZEROUPPER
 	RET
 
 rows4:
-	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -400,6 +450,7 @@ rows4:
 	SHLL  CL, AX
 	DECL  AX
 	KMOVW AX, K1
+	MOVQ  next+104(FP), R13
 
 rows4panel:
 	// Bring the tile of C near; zero the accumulators; set the row pointers.
@@ -432,6 +483,8 @@ rows4panel:
 	JZ         rows4tail
 
 rows4loop:
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -449,6 +502,8 @@ rows4loop:
 	ADDQ         R10, BX
 	ADDQ         R9, AX
 	ADDQ         R9, DX
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -475,6 +530,8 @@ rows4tail:
 	JZ   rows4update
 
 rows4single:
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -552,13 +609,23 @@ rows4store:
 
 rows4next:
 	ADDQ aStep+48(FP), SI
-	DECQ R13
-	JNZ  rows4panel
+	DECQ tiles+8(FP)
+	JZ   rows4done
+
+	// If all of the next panel is near, stay with this one.
+	MOVQ  k+16(FP), CX
+	IMULQ R10, CX
+	ADDQ  next+104(FP), CX
+	CMPQ  R13, CX
+	JLT   rows4panel
+	MOVQ  b+56(FP), R13
+	JMP   rows4panel
+
+rows4done:
 	VZEROUPPER
 	RET
 
 rows5:
-	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -572,6 +639,7 @@ rows5:
 	SHLL  CL, AX
 	DECL  AX
 	KMOVW AX, K1
+	MOVQ  next+104(FP), R13
 
 rows5panel:
 	// Bring the tile of C near; zero the accumulators; set the row pointers.
@@ -609,6 +677,8 @@ rows5panel:
 	JZ         rows5tail
 
 rows5loop:
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -629,6 +699,8 @@ rows5loop:
 	ADDQ         R10, BX
 	ADDQ         R9, AX
 	ADDQ         R9, DX
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -658,6 +730,8 @@ rows5tail:
 	JZ   rows5update
 
 rows5single:
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -748,13 +822,23 @@ rows5store:
 
 rows5next:
 	ADDQ aStep+48(FP), SI
-	DECQ R13
-	JNZ  rows5panel
+	DECQ tiles+8(FP)
+	JZ   rows5done
+
+	// If all of the next panel is near, stay with this one.
+	MOVQ  k+16(FP), CX
+	IMULQ R10, CX
+	ADDQ  next+104(FP), CX
+	CMPQ  R13, CX
+	JLT   rows5panel
+	MOVQ  b+56(FP), R13
+	JMP   rows5panel
+
+rows5done:
 	VZEROUPPER
 	RET
 
 rows6:
-	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -768,6 +852,7 @@ rows6:
 	SHLL  CL, AX
 	DECL  AX
 	KMOVW AX, K1
+	MOVQ  next+104(FP), R13
 
 rows6panel:
 	// Bring the tile of C near; zero the accumulators; set the row pointers.
@@ -810,6 +895,8 @@ rows6panel:
 	JZ         rows6tail
 
 rows6loop:
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -833,6 +920,8 @@ rows6loop:
 	ADDQ         R10, BX
 	ADDQ         R9, AX
 	ADDQ         R9, DX
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -865,6 +954,8 @@ rows6tail:
 	JZ   rows6update
 
 rows6single:
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -968,13 +1059,23 @@ rows6store:
 
 rows6next:
 	ADDQ aStep+48(FP), SI
-	DECQ R13
-	JNZ  rows6panel
+	DECQ tiles+8(FP)
+	JZ   rows6done
+
+	// If all of the next panel is near, stay with this one.
+	MOVQ  k+16(FP), CX
+	IMULQ R10, CX
+	ADDQ  next+104(FP), CX
+	CMPQ  R13, CX
+	JLT   rows6panel
+	MOVQ  b+56(FP), R13
+	JMP   rows6panel
+
+rows6done:
 	VZEROUPPER
 	RET
 
 rows7:
-	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -988,6 +1089,7 @@ rows7:
 	SHLL  CL, AX
 	DECL  AX
 	KMOVW AX, K1
+	MOVQ  next+104(FP), R13
 
 rows7panel:
 	// Bring the tile of C near; zero the accumulators; set the row pointers.
@@ -1037,6 +1139,8 @@ rows7panel:
 	JZ         rows7tail
 
 rows7loop:
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -1064,6 +1168,8 @@ rows7loop:
 	ADDQ         R9, AX
 	ADDQ         R9, DX
 	ADDQ         R9, R12
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -1100,6 +1206,8 @@ rows7tail:
 	JZ   rows7update
 
 rows7single:
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -1217,13 +1325,23 @@ rows7store:
 
 rows7next:
 	ADDQ aStep+48(FP), SI
-	DECQ R13
-	JNZ  rows7panel
+	DECQ tiles+8(FP)
+	JZ   rows7done
+
+	// If all of the next panel is near, stay with this one.
+	MOVQ  k+16(FP), CX
+	IMULQ R10, CX
+	ADDQ  next+104(FP), CX
+	CMPQ  R13, CX
+	JLT   rows7panel
+	MOVQ  b+56(FP), R13
+	JMP   rows7panel
+
+rows7done:
 	VZEROUPPER
 	RET
 
 rows8:
-	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -1237,6 +1355,7 @@ rows8:
 	SHLL  CL, AX
 	DECL  AX
 	KMOVW AX, K1
+	MOVQ  next+104(FP), R13
 
 rows8panel:
 	// Bring the tile of C near; zero the accumulators; set the row pointers.
@@ -1291,6 +1410,8 @@ rows8panel:
 	JZ         rows8tail
 
 rows8loop:
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -1321,6 +1442,8 @@ rows8loop:
 	ADDQ         R9, AX
 	ADDQ         R9, DX
 	ADDQ         R9, R12
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -1360,6 +1483,8 @@ rows8tail:
 	JZ   rows8update
 
 rows8single:
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -1490,13 +1615,23 @@ rows8store:
 
 rows8next:
 	ADDQ aStep+48(FP), SI
-	DECQ R13
-	JNZ  rows8panel
+	DECQ tiles+8(FP)
+	JZ   rows8done
+
+	// If all of the next panel is near, stay with this one.
+	MOVQ  k+16(FP), CX
+	IMULQ R10, CX
+	ADDQ  next+104(FP), CX
+	CMPQ  R13, CX
+	JLT   rows8panel
+	MOVQ  b+56(FP), R13
+	JMP   rows8panel
+
+rows8done:
 	VZEROUPPER
 	RET
 
 rows9:
-	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -1510,6 +1645,7 @@ rows9:
 	SHLL  CL, AX
 	DECL  AX
 	KMOVW AX, K1
+	MOVQ  next+104(FP), R13
 
 rows9panel:
 	// Bring the tile of C near; zero the accumulators; set the row pointers.
@@ -1569,6 +1705,8 @@ rows9panel:
 	JZ         rows9tail
 
 rows9loop:
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -1602,6 +1740,8 @@ rows9loop:
 	ADDQ         R9, AX
 	ADDQ         R9, DX
 	ADDQ         R9, R12
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -1644,6 +1784,8 @@ rows9tail:
 	JZ   rows9update
 
 rows9single:
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -1787,13 +1929,23 @@ rows9store:
 
 rows9next:
 	ADDQ aStep+48(FP), SI
-	DECQ R13
-	JNZ  rows9panel
+	DECQ tiles+8(FP)
+	JZ   rows9done
+
+	// If all of the next panel is near, stay with this one.
+	MOVQ  k+16(FP), CX
+	IMULQ R10, CX
+	ADDQ  next+104(FP), CX
+	CMPQ  R13, CX
+	JLT   rows9panel
+	MOVQ  b+56(FP), R13
+	JMP   rows9panel
+
+rows9done:
 	VZEROUPPER
 	RET
 
 rows10:
-	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -1807,6 +1959,7 @@ rows10:
 	SHLL  CL, AX
 	DECL  AX
 	KMOVW AX, K1
+	MOVQ  next+104(FP), R13
 
 rows10panel:
 	// Bring the tile of C near; zero the accumulators; set the row pointers.
@@ -1873,6 +2026,8 @@ rows10panel:
 	JZ         rows10tail
 
 rows10loop:
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -1910,6 +2065,8 @@ rows10loop:
 	ADDQ         R9, DX
 	ADDQ         R9, R12
 	ADDQ         R9, R15
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -1956,6 +2113,8 @@ rows10tail:
 	JZ   rows10update
 
 rows10single:
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -2113,13 +2272,23 @@ rows10store:
 
 rows10next:
 	ADDQ aStep+48(FP), SI
-	DECQ R13
-	JNZ  rows10panel
+	DECQ tiles+8(FP)
+	JZ   rows10done
+
+	// If all of the next panel is near, stay with this one.
+	MOVQ  k+16(FP), CX
+	IMULQ R10, CX
+	ADDQ  next+104(FP), CX
+	CMPQ  R13, CX
+	JLT   rows10panel
+	MOVQ  b+56(FP), R13
+	JMP   rows10panel
+
+rows10done:
 	VZEROUPPER
 	RET
 
 rows11:
-	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -2133,6 +2302,7 @@ rows11:
 	SHLL  CL, AX
 	DECL  AX
 	KMOVW AX, K1
+	MOVQ  next+104(FP), R13
 
 rows11panel:
 	// Bring the tile of C near; zero the accumulators; set the row pointers.
@@ -2204,6 +2374,8 @@ rows11panel:
 	JZ         rows11tail
 
 rows11loop:
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -2244,6 +2416,8 @@ rows11loop:
 	ADDQ         R9, DX
 	ADDQ         R9, R12
 	ADDQ         R9, R15
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -2293,6 +2467,8 @@ rows11tail:
 	JZ   rows11update
 
 rows11single:
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -2463,13 +2639,23 @@ rows11store:
 
 rows11next:
 	ADDQ aStep+48(FP), SI
-	DECQ R13
-	JNZ  rows11panel
+	DECQ tiles+8(FP)
+	JZ   rows11done
+
+	// If all of the next panel is near, stay with this one.
+	MOVQ  k+16(FP), CX
+	IMULQ R10, CX
+	ADDQ  next+104(FP), CX
+	CMPQ  R13, CX
+	JLT   rows11panel
+	MOVQ  b+56(FP), R13
+	JMP   rows11panel
+
+rows11done:
 	VZEROUPPER
 	RET
 
 rows12:
-	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -2483,6 +2669,7 @@ rows12:
 	SHLL  CL, AX
 	DECL  AX
 	KMOVW AX, K1
+	MOVQ  next+104(FP), R13
 
 rows12panel:
 	// Bring the tile of C near; zero the accumulators; set the row pointers.
@@ -2559,6 +2746,8 @@ rows12panel:
 	JZ         rows12tail
 
 rows12loop:
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -2602,6 +2791,8 @@ rows12loop:
 	ADDQ         R9, DX
 	ADDQ         R9, R12
 	ADDQ         R9, R15
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -2645,6 +2836,8 @@ rows12loop:
 	ADDQ         R9, DX
 	ADDQ         R9, R12
 	ADDQ         R9, R15
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -2688,6 +2881,8 @@ rows12loop:
 	ADDQ         R9, DX
 	ADDQ         R9, R12
 	ADDQ         R9, R15
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -2740,6 +2935,8 @@ rows12tail:
 	JZ   rows12update
 
 rows12single:
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -2923,8 +3120,19 @@ rows12store:
 
 rows12next:
 	ADDQ aStep+48(FP), SI
-	DECQ R13
-	JNZ  rows12panel
+	DECQ tiles+8(FP)
+	JZ   rows12done
+
+	// If all of the next panel is near, stay with this one.
+	MOVQ  k+16(FP), CX
+	IMULQ R10, CX
+	ADDQ  next+104(FP), CX
+	CMPQ  R13, CX
+	JLT   rows12panel
+	MOVQ  b+56(FP), R13
+	JMP   rows12panel
+
+rows12done:
 	VZEROUPPER
 	RET
 
@@ -2953,7 +3161,6 @@ TEXT ·gemmStrip16AVX512(SB), NOSPLIT, $0-104
 	JE   rows3
 	CMPQ rows+0(FP), $+2
 	JE   rows2
-	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -3030,13 +3237,12 @@ rows1store:
 
 rows1next:
 	ADDQ aStep+48(FP), SI
-	DECQ R13
+	DECQ tiles+8(FP)
 	JNZ  rows1panel
 	VZEROUPPER
 	RET
 
 rows2:
-	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -3128,13 +3334,12 @@ rows2store:
 
 rows2next:
 	ADDQ aStep+48(FP), SI
-	DECQ R13
+	DECQ tiles+8(FP)
 	JNZ  rows2panel
 	VZEROUPPER
 	RET
 
 rows3:
-	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -3241,13 +3446,12 @@ rows3store:
 
 rows3next:
 	ADDQ aStep+48(FP), SI
-	DECQ R13
+	DECQ tiles+8(FP)
 	JNZ  rows3panel
 	VZEROUPPER
 	RET
 
 rows4:
-	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -3374,13 +3578,12 @@ rows4store:
 
 rows4next:
 	ADDQ aStep+48(FP), SI
-	DECQ R13
+	DECQ tiles+8(FP)
 	JNZ  rows4panel
 	VZEROUPPER
 	RET
 
 rows5:
-	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -3522,13 +3725,12 @@ rows5store:
 
 rows5next:
 	ADDQ aStep+48(FP), SI
-	DECQ R13
+	DECQ tiles+8(FP)
 	JNZ  rows5panel
 	VZEROUPPER
 	RET
 
 rows6:
-	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -3685,13 +3887,12 @@ rows6store:
 
 rows6next:
 	ADDQ aStep+48(FP), SI
-	DECQ R13
+	DECQ tiles+8(FP)
 	JNZ  rows6panel
 	VZEROUPPER
 	RET
 
 rows7:
-	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -3868,13 +4069,12 @@ rows7store:
 
 rows7next:
 	ADDQ aStep+48(FP), SI
-	DECQ R13
+	DECQ tiles+8(FP)
 	JNZ  rows7panel
 	VZEROUPPER
 	RET
 
 rows8:
-	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -4066,13 +4266,12 @@ rows8store:
 
 rows8next:
 	ADDQ aStep+48(FP), SI
-	DECQ R13
+	DECQ tiles+8(FP)
 	JNZ  rows8panel
 	VZEROUPPER
 	RET
 
 rows9:
-	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -4279,13 +4478,12 @@ rows9store:
 
 rows9next:
 	ADDQ aStep+48(FP), SI
-	DECQ R13
+	DECQ tiles+8(FP)
 	JNZ  rows9panel
 	VZEROUPPER
 	RET
 
 rows10:
-	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -4512,13 +4710,12 @@ rows10store:
 
 rows10next:
 	ADDQ aStep+48(FP), SI
-	DECQ R13
+	DECQ tiles+8(FP)
 	JNZ  rows10panel
 	VZEROUPPER
 	RET
 
 rows11:
-	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -4760,13 +4957,12 @@ rows11store:
 
 rows11next:
 	ADDQ aStep+48(FP), SI
-	DECQ R13
+	DECQ tiles+8(FP)
 	JNZ  rows11panel
 	VZEROUPPER
 	RET
 
 rows12:
-	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -5083,7 +5279,7 @@ rows12store:
 
 rows12next:
 	ADDQ aStep+48(FP), SI
-	DECQ R13
+	DECQ tiles+8(FP)
 	JNZ  rows12panel
 	VZEROUPPER
 	RET
@@ -5091,7 +5287,6 @@ rows12next:
 // func gemmStrip128AVX512(rows int, tiles int, k int, a *float32, ars int, acs int, aStep int, b *float32, brs int, c *float32, ldc int, alpha float32, beta float32, last int)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·gemmStrip128AVX512(SB), NOSPLIT, $0-104
-	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -5250,7 +5445,7 @@ rows1store:
 
 rows1next:
 	ADDQ aStep+48(FP), SI
-	DECQ R13
+	DECQ tiles+8(FP)
 	JNZ  rows1panel
 	VZEROUPPER
 	RET
@@ -5258,7 +5453,6 @@ rows1next:
 // func gemmStrip64AVX512(rows int, tiles int, k int, a *float32, ars int, acs int, aStep int, b *float32, brs int, c *float32, ldc int, alpha float32, beta float32, last int)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·gemmStrip64AVX512(SB), NOSPLIT, $0-104
-	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -5373,14 +5567,14 @@ rows1store:
 
 rows1next:
 	ADDQ aStep+48(FP), SI
-	DECQ R13
+	DECQ tiles+8(FP)
 	JNZ  rows1panel
 	VZEROUPPER
 	RET
 
-// func gemmStrip16AVX2(rows int, tiles int, k int, a *float32, ars int, acs int, aStep int, b *float32, brs int, c *float32, ldc int, alpha float32, beta float32, last int)
+// func gemmStrip16AVX2(rows int, tiles int, k int, a *float32, ars int, acs int, aStep int, b *float32, brs int, c *float32, ldc int, alpha float32, beta float32, last int, next *float32, nextStep int)
 // Requires: AVX, FMA3, MMX+
-TEXT ·gemmStrip16AVX2(SB), NOSPLIT, $0-104
+TEXT ·gemmStrip16AVX2(SB), NOSPLIT, $0-120
 	CMPQ rows+0(FP), $+6
 	JE   rows6
 	CMPQ rows+0(FP), $+5
@@ -5391,13 +5585,13 @@ TEXT ·gemmStrip16AVX2(SB), NOSPLIT, $0-104
 	JE   rows3
 	CMPQ rows+0(FP), $+2
 	JE   rows2
-	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
 	MOVQ brs+64(FP), R10
 	MOVQ c+72(FP), DI
 	MOVQ ldc+80(FP), R11
+	MOVQ next+104(FP), R13
 
 rows1panel:
 	// Bring the tile of C near; zero the accumulators; set the row pointers.
@@ -5412,6 +5606,8 @@ rows1panel:
 	JZ         rows1tail
 
 rows1loop:
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMOVUPS      32(BX), Y1
 	VBROADCASTSS (AX), Y2
@@ -5419,6 +5615,8 @@ rows1loop:
 	VFMADD231PS  Y1, Y2, Y5
 	ADDQ         R10, BX
 	ADDQ         R9, AX
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMOVUPS      32(BX), Y1
 	VBROADCASTSS (AX), Y2
@@ -5435,6 +5633,8 @@ rows1tail:
 	JZ   rows1update
 
 rows1single:
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMOVUPS      32(BX), Y1
 	VBROADCASTSS (AX), Y2
@@ -5472,19 +5672,30 @@ rows1store:
 
 rows1next:
 	ADDQ aStep+48(FP), SI
-	DECQ R13
-	JNZ  rows1panel
+	DECQ tiles+8(FP)
+	JZ   rows1done
+
+	// If all of the next panel is near, stay with this one.
+	MOVQ  k+16(FP), CX
+	IMULQ R10, CX
+	ADDQ  next+104(FP), CX
+	CMPQ  R13, CX
+	JLT   rows1panel
+	MOVQ  b+56(FP), R13
+	JMP   rows1panel
+
+rows1done:
 	VZEROUPPER
 	RET
 
 rows2:
-	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
 	MOVQ brs+64(FP), R10
 	MOVQ c+72(FP), DI
 	MOVQ ldc+80(FP), R11
+	MOVQ next+104(FP), R13
 
 rows2panel:
 	// Bring the tile of C near; zero the accumulators; set the row pointers.
@@ -5503,6 +5714,8 @@ rows2panel:
 	JZ         rows2tail
 
 rows2loop:
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMOVUPS      32(BX), Y1
 	VBROADCASTSS (AX), Y2
@@ -5513,6 +5726,8 @@ rows2loop:
 	VFMADD231PS  Y1, Y3, Y7
 	ADDQ         R10, BX
 	ADDQ         R9, AX
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMOVUPS      32(BX), Y1
 	VBROADCASTSS (AX), Y2
@@ -5532,6 +5747,8 @@ rows2tail:
 	JZ   rows2update
 
 rows2single:
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMOVUPS      32(BX), Y1
 	VBROADCASTSS (AX), Y2
@@ -5582,19 +5799,30 @@ rows2store:
 
 rows2next:
 	ADDQ aStep+48(FP), SI
-	DECQ R13
-	JNZ  rows2panel
+	DECQ tiles+8(FP)
+	JZ   rows2done
+
+	// If all of the next panel is near, stay with this one.
+	MOVQ  k+16(FP), CX
+	IMULQ R10, CX
+	ADDQ  next+104(FP), CX
+	CMPQ  R13, CX
+	JLT   rows2panel
+	MOVQ  b+56(FP), R13
+	JMP   rows2panel
+
+rows2done:
 	VZEROUPPER
 	RET
 
 rows3:
-	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
 	MOVQ brs+64(FP), R10
 	MOVQ c+72(FP), DI
 	MOVQ ldc+80(FP), R11
+	MOVQ next+104(FP), R13
 
 rows3panel:
 	// Bring the tile of C near; zero the accumulators; set the row pointers.
@@ -5617,6 +5845,8 @@ rows3panel:
 	JZ         rows3tail
 
 rows3loop:
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMOVUPS      32(BX), Y1
 	VBROADCASTSS (AX), Y2
@@ -5630,6 +5860,8 @@ rows3loop:
 	VFMADD231PS  Y1, Y2, Y9
 	ADDQ         R10, BX
 	ADDQ         R9, AX
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMOVUPS      32(BX), Y1
 	VBROADCASTSS (AX), Y2
@@ -5652,6 +5884,8 @@ rows3tail:
 	JZ   rows3update
 
 rows3single:
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMOVUPS      32(BX), Y1
 	VBROADCASTSS (AX), Y2
@@ -5715,19 +5949,30 @@ rows3store:
 
 rows3next:
 	ADDQ aStep+48(FP), SI
-	DECQ R13
-	JNZ  rows3panel
+	DECQ tiles+8(FP)
+	JZ   rows3done
+
+	// If all of the next panel is near, stay with this one.
+	MOVQ  k+16(FP), CX
+	IMULQ R10, CX
+	ADDQ  next+104(FP), CX
+	CMPQ  R13, CX
+	JLT   rows3panel
+	MOVQ  b+56(FP), R13
+	JMP   rows3panel
+
+rows3done:
 	VZEROUPPER
 	RET
 
 rows4:
-	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
 	MOVQ brs+64(FP), R10
 	MOVQ c+72(FP), DI
 	MOVQ ldc+80(FP), R11
+	MOVQ next+104(FP), R13
 
 rows4panel:
 	// Bring the tile of C near; zero the accumulators; set the row pointers.
@@ -5756,6 +6001,8 @@ rows4panel:
 	JZ         rows4tail
 
 rows4loop:
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMOVUPS      32(BX), Y1
 	VBROADCASTSS (AX), Y2
@@ -5773,6 +6020,8 @@ rows4loop:
 	ADDQ         R10, BX
 	ADDQ         R9, AX
 	ADDQ         R9, DX
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMOVUPS      32(BX), Y1
 	VBROADCASTSS (AX), Y2
@@ -5799,6 +6048,8 @@ rows4tail:
 	JZ   rows4update
 
 rows4single:
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMOVUPS      32(BX), Y1
 	VBROADCASTSS (AX), Y2
@@ -5876,19 +6127,30 @@ rows4store:
 
 rows4next:
 	ADDQ aStep+48(FP), SI
-	DECQ R13
-	JNZ  rows4panel
+	DECQ tiles+8(FP)
+	JZ   rows4done
+
+	// If all of the next panel is near, stay with this one.
+	MOVQ  k+16(FP), CX
+	IMULQ R10, CX
+	ADDQ  next+104(FP), CX
+	CMPQ  R13, CX
+	JLT   rows4panel
+	MOVQ  b+56(FP), R13
+	JMP   rows4panel
+
+rows4done:
 	VZEROUPPER
 	RET
 
 rows5:
-	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
 	MOVQ brs+64(FP), R10
 	MOVQ c+72(FP), DI
 	MOVQ ldc+80(FP), R11
+	MOVQ next+104(FP), R13
 
 rows5panel:
 	// Bring the tile of C near; zero the accumulators; set the row pointers.
@@ -5921,6 +6183,8 @@ rows5panel:
 	JZ         rows5tail
 
 rows5loop:
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMOVUPS      32(BX), Y1
 	VBROADCASTSS (AX), Y2
@@ -5941,6 +6205,8 @@ rows5loop:
 	ADDQ         R10, BX
 	ADDQ         R9, AX
 	ADDQ         R9, DX
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMOVUPS      32(BX), Y1
 	VBROADCASTSS (AX), Y2
@@ -5970,6 +6236,8 @@ rows5tail:
 	JZ   rows5update
 
 rows5single:
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMOVUPS      32(BX), Y1
 	VBROADCASTSS (AX), Y2
@@ -6060,19 +6328,30 @@ rows5store:
 
 rows5next:
 	ADDQ aStep+48(FP), SI
-	DECQ R13
-	JNZ  rows5panel
+	DECQ tiles+8(FP)
+	JZ   rows5done
+
+	// If all of the next panel is near, stay with this one.
+	MOVQ  k+16(FP), CX
+	IMULQ R10, CX
+	ADDQ  next+104(FP), CX
+	CMPQ  R13, CX
+	JLT   rows5panel
+	MOVQ  b+56(FP), R13
+	JMP   rows5panel
+
+rows5done:
 	VZEROUPPER
 	RET
 
 rows6:
-	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
 	MOVQ brs+64(FP), R10
 	MOVQ c+72(FP), DI
 	MOVQ ldc+80(FP), R11
+	MOVQ next+104(FP), R13
 
 rows6panel:
 	// Bring the tile of C near; zero the accumulators; set the row pointers.
@@ -6109,6 +6388,8 @@ rows6panel:
 	JZ         rows6tail
 
 rows6loop:
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMOVUPS      32(BX), Y1
 	VBROADCASTSS (AX), Y2
@@ -6132,6 +6413,8 @@ rows6loop:
 	ADDQ         R10, BX
 	ADDQ         R9, AX
 	ADDQ         R9, DX
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMOVUPS      32(BX), Y1
 	VBROADCASTSS (AX), Y2
@@ -6155,6 +6438,8 @@ rows6loop:
 	ADDQ         R10, BX
 	ADDQ         R9, AX
 	ADDQ         R9, DX
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMOVUPS      32(BX), Y1
 	VBROADCASTSS (AX), Y2
@@ -6178,6 +6463,8 @@ rows6loop:
 	ADDQ         R10, BX
 	ADDQ         R9, AX
 	ADDQ         R9, DX
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMOVUPS      32(BX), Y1
 	VBROADCASTSS (AX), Y2
@@ -6210,6 +6497,8 @@ rows6tail:
 	JZ   rows6update
 
 rows6single:
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMOVUPS      32(BX), Y1
 	VBROADCASTSS (AX), Y2
@@ -6313,14 +6602,25 @@ rows6store:
 
 rows6next:
 	ADDQ aStep+48(FP), SI
-	DECQ R13
-	JNZ  rows6panel
+	DECQ tiles+8(FP)
+	JZ   rows6done
+
+	// If all of the next panel is near, stay with this one.
+	MOVQ  k+16(FP), CX
+	IMULQ R10, CX
+	ADDQ  next+104(FP), CX
+	CMPQ  R13, CX
+	JLT   rows6panel
+	MOVQ  b+56(FP), R13
+	JMP   rows6panel
+
+rows6done:
 	VZEROUPPER
 	RET
 
-// func gemmStrip16MaskedAVX2(rows int, tiles int, k int, a *float32, ars int, acs int, aStep int, b *float32, brs int, c *float32, ldc int, alpha float32, beta float32, last int)
+// func gemmStrip16MaskedAVX2(rows int, tiles int, k int, a *float32, ars int, acs int, aStep int, b *float32, brs int, c *float32, ldc int, alpha float32, beta float32, last int, next *float32, nextStep int)
 // Requires: AVX, FMA3, MMX+
-TEXT ·gemmStrip16MaskedAVX2(SB), NOSPLIT, $0-104
+TEXT ·gemmStrip16MaskedAVX2(SB), NOSPLIT, $0-120
 	CMPQ rows+0(FP), $+6
 	JE   rows6
 	CMPQ rows+0(FP), $+5
@@ -6331,7 +6631,6 @@ TEXT ·gemmStrip16MaskedAVX2(SB), NOSPLIT, $0-104
 	JE   rows3
 	CMPQ rows+0(FP), $+2
 	JE   rows2
-	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -6344,6 +6643,7 @@ TEXT ·gemmStrip16MaskedAVX2(SB), NOSPLIT, $0-104
 	LEAQ    laneMasks<>+0(SB), AX
 	NEGQ    CX
 	VMOVUPS 64(AX)(CX*4), Y3
+	MOVQ    next+104(FP), R13
 
 rows1panel:
 	// Bring the tile of C near; zero the accumulators; set the row pointers.
@@ -6358,6 +6658,8 @@ rows1panel:
 	JZ         rows1tail
 
 rows1loop:
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMASKMOVPS   32(BX), Y3, Y1
 	VBROADCASTSS (AX), Y2
@@ -6365,6 +6667,8 @@ rows1loop:
 	VFMADD231PS  Y1, Y2, Y5
 	ADDQ         R10, BX
 	ADDQ         R9, AX
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMASKMOVPS   32(BX), Y3, Y1
 	VBROADCASTSS (AX), Y2
@@ -6381,6 +6685,8 @@ rows1tail:
 	JZ   rows1update
 
 rows1single:
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMASKMOVPS   32(BX), Y3, Y1
 	VBROADCASTSS (AX), Y2
@@ -6419,13 +6725,23 @@ rows1store:
 
 rows1next:
 	ADDQ aStep+48(FP), SI
-	DECQ R13
-	JNZ  rows1panel
+	DECQ tiles+8(FP)
+	JZ   rows1done
+
+	// If all of the next panel is near, stay with this one.
+	MOVQ  k+16(FP), CX
+	IMULQ R10, CX
+	ADDQ  next+104(FP), CX
+	CMPQ  R13, CX
+	JLT   rows1panel
+	MOVQ  b+56(FP), R13
+	JMP   rows1panel
+
+rows1done:
 	VZEROUPPER
 	RET
 
 rows2:
-	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -6438,6 +6754,7 @@ rows2:
 	LEAQ    laneMasks<>+0(SB), AX
 	NEGQ    CX
 	VMOVUPS 64(AX)(CX*4), Y3
+	MOVQ    next+104(FP), R13
 
 rows2panel:
 	// Bring the tile of C near; zero the accumulators; set the row pointers.
@@ -6456,6 +6773,8 @@ rows2panel:
 	JZ         rows2tail
 
 rows2loop:
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMASKMOVPS   32(BX), Y3, Y1
 	VBROADCASTSS (AX), Y2
@@ -6466,6 +6785,8 @@ rows2loop:
 	VFMADD231PS  Y1, Y2, Y7
 	ADDQ         R10, BX
 	ADDQ         R9, AX
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMASKMOVPS   32(BX), Y3, Y1
 	VBROADCASTSS (AX), Y2
@@ -6485,6 +6806,8 @@ rows2tail:
 	JZ   rows2update
 
 rows2single:
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMASKMOVPS   32(BX), Y3, Y1
 	VBROADCASTSS (AX), Y2
@@ -6537,13 +6860,23 @@ rows2store:
 
 rows2next:
 	ADDQ aStep+48(FP), SI
-	DECQ R13
-	JNZ  rows2panel
+	DECQ tiles+8(FP)
+	JZ   rows2done
+
+	// If all of the next panel is near, stay with this one.
+	MOVQ  k+16(FP), CX
+	IMULQ R10, CX
+	ADDQ  next+104(FP), CX
+	CMPQ  R13, CX
+	JLT   rows2panel
+	MOVQ  b+56(FP), R13
+	JMP   rows2panel
+
+rows2done:
 	VZEROUPPER
 	RET
 
 rows3:
-	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -6556,6 +6889,7 @@ rows3:
 	LEAQ    laneMasks<>+0(SB), AX
 	NEGQ    CX
 	VMOVUPS 64(AX)(CX*4), Y3
+	MOVQ    next+104(FP), R13
 
 rows3panel:
 	// Bring the tile of C near; zero the accumulators; set the row pointers.
@@ -6578,6 +6912,8 @@ rows3panel:
 	JZ         rows3tail
 
 rows3loop:
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMASKMOVPS   32(BX), Y3, Y1
 	VBROADCASTSS (AX), Y2
@@ -6591,6 +6927,8 @@ rows3loop:
 	VFMADD231PS  Y1, Y2, Y9
 	ADDQ         R10, BX
 	ADDQ         R9, AX
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMASKMOVPS   32(BX), Y3, Y1
 	VBROADCASTSS (AX), Y2
@@ -6613,6 +6951,8 @@ rows3tail:
 	JZ   rows3update
 
 rows3single:
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMASKMOVPS   32(BX), Y3, Y1
 	VBROADCASTSS (AX), Y2
@@ -6679,13 +7019,23 @@ rows3store:
 
 rows3next:
 	ADDQ aStep+48(FP), SI
-	DECQ R13
-	JNZ  rows3panel
+	DECQ tiles+8(FP)
+	JZ   rows3done
+
+	// If all of the next panel is near, stay with this one.
+	MOVQ  k+16(FP), CX
+	IMULQ R10, CX
+	ADDQ  next+104(FP), CX
+	CMPQ  R13, CX
+	JLT   rows3panel
+	MOVQ  b+56(FP), R13
+	JMP   rows3panel
+
+rows3done:
 	VZEROUPPER
 	RET
 
 rows4:
-	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -6698,6 +7048,7 @@ rows4:
 	LEAQ    laneMasks<>+0(SB), AX
 	NEGQ    CX
 	VMOVUPS 64(AX)(CX*4), Y3
+	MOVQ    next+104(FP), R13
 
 rows4panel:
 	// Bring the tile of C near; zero the accumulators; set the row pointers.
@@ -6726,6 +7077,8 @@ rows4panel:
 	JZ         rows4tail
 
 rows4loop:
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMASKMOVPS   32(BX), Y3, Y1
 	VBROADCASTSS (AX), Y2
@@ -6743,6 +7096,8 @@ rows4loop:
 	ADDQ         R10, BX
 	ADDQ         R9, AX
 	ADDQ         R9, DX
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMASKMOVPS   32(BX), Y3, Y1
 	VBROADCASTSS (AX), Y2
@@ -6769,6 +7124,8 @@ rows4tail:
 	JZ   rows4update
 
 rows4single:
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMASKMOVPS   32(BX), Y3, Y1
 	VBROADCASTSS (AX), Y2
@@ -6850,13 +7207,23 @@ rows4store:
 
 rows4next:
 	ADDQ aStep+48(FP), SI
-	DECQ R13
-	JNZ  rows4panel
+	DECQ tiles+8(FP)
+	JZ   rows4done
+
+	// If all of the next panel is near, stay with this one.
+	MOVQ  k+16(FP), CX
+	IMULQ R10, CX
+	ADDQ  next+104(FP), CX
+	CMPQ  R13, CX
+	JLT   rows4panel
+	MOVQ  b+56(FP), R13
+	JMP   rows4panel
+
+rows4done:
 	VZEROUPPER
 	RET
 
 rows5:
-	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -6869,6 +7236,7 @@ rows5:
 	LEAQ    laneMasks<>+0(SB), AX
 	NEGQ    CX
 	VMOVUPS 64(AX)(CX*4), Y3
+	MOVQ    next+104(FP), R13
 
 rows5panel:
 	// Bring the tile of C near; zero the accumulators; set the row pointers.
@@ -6901,6 +7269,8 @@ rows5panel:
 	JZ         rows5tail
 
 rows5loop:
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMASKMOVPS   32(BX), Y3, Y1
 	VBROADCASTSS (AX), Y2
@@ -6921,6 +7291,8 @@ rows5loop:
 	ADDQ         R10, BX
 	ADDQ         R9, AX
 	ADDQ         R9, DX
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMASKMOVPS   32(BX), Y3, Y1
 	VBROADCASTSS (AX), Y2
@@ -6950,6 +7322,8 @@ rows5tail:
 	JZ   rows5update
 
 rows5single:
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMASKMOVPS   32(BX), Y3, Y1
 	VBROADCASTSS (AX), Y2
@@ -7045,13 +7419,23 @@ rows5store:
 
 rows5next:
 	ADDQ aStep+48(FP), SI
-	DECQ R13
-	JNZ  rows5panel
+	DECQ tiles+8(FP)
+	JZ   rows5done
+
+	// If all of the next panel is near, stay with this one.
+	MOVQ  k+16(FP), CX
+	IMULQ R10, CX
+	ADDQ  next+104(FP), CX
+	CMPQ  R13, CX
+	JLT   rows5panel
+	MOVQ  b+56(FP), R13
+	JMP   rows5panel
+
+rows5done:
 	VZEROUPPER
 	RET
 
 rows6:
-	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -7064,6 +7448,7 @@ rows6:
 	LEAQ    laneMasks<>+0(SB), AX
 	NEGQ    CX
 	VMOVUPS 64(AX)(CX*4), Y3
+	MOVQ    next+104(FP), R13
 
 rows6panel:
 	// Bring the tile of C near; zero the accumulators; set the row pointers.
@@ -7100,6 +7485,8 @@ rows6panel:
 	JZ         rows6tail
 
 rows6loop:
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMASKMOVPS   32(BX), Y3, Y1
 	VBROADCASTSS (AX), Y2
@@ -7123,6 +7510,8 @@ rows6loop:
 	ADDQ         R10, BX
 	ADDQ         R9, AX
 	ADDQ         R9, DX
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMASKMOVPS   32(BX), Y3, Y1
 	VBROADCASTSS (AX), Y2
@@ -7146,6 +7535,8 @@ rows6loop:
 	ADDQ         R10, BX
 	ADDQ         R9, AX
 	ADDQ         R9, DX
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMASKMOVPS   32(BX), Y3, Y1
 	VBROADCASTSS (AX), Y2
@@ -7169,6 +7560,8 @@ rows6loop:
 	ADDQ         R10, BX
 	ADDQ         R9, AX
 	ADDQ         R9, DX
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMASKMOVPS   32(BX), Y3, Y1
 	VBROADCASTSS (AX), Y2
@@ -7201,6 +7594,8 @@ rows6tail:
 	JZ   rows6update
 
 rows6single:
+	PREFETCHT1   (R13)
+	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMASKMOVPS   32(BX), Y3, Y1
 	VBROADCASTSS (AX), Y2
@@ -7310,8 +7705,19 @@ rows6store:
 
 rows6next:
 	ADDQ aStep+48(FP), SI
-	DECQ R13
-	JNZ  rows6panel
+	DECQ tiles+8(FP)
+	JZ   rows6done
+
+	// If all of the next panel is near, stay with this one.
+	MOVQ  k+16(FP), CX
+	IMULQ R10, CX
+	ADDQ  next+104(FP), CX
+	CMPQ  R13, CX
+	JLT   rows6panel
+	MOVQ  b+56(FP), R13
+	JMP   rows6panel
+
+rows6done:
 	VZEROUPPER
 	RET
 
@@ -7342,7 +7748,6 @@ TEXT ·gemmStrip8AVX2(SB), NOSPLIT, $0-104
 	JE   rows3
 	CMPQ rows+0(FP), $+2
 	JE   rows2
-	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -7412,13 +7817,12 @@ rows1store:
 
 rows1next:
 	ADDQ aStep+48(FP), SI
-	DECQ R13
+	DECQ tiles+8(FP)
 	JNZ  rows1panel
 	VZEROUPPER
 	RET
 
 rows2:
-	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -7503,13 +7907,12 @@ rows2store:
 
 rows2next:
 	ADDQ aStep+48(FP), SI
-	DECQ R13
+	DECQ tiles+8(FP)
 	JNZ  rows2panel
 	VZEROUPPER
 	RET
 
 rows3:
-	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -7609,13 +8012,12 @@ rows3store:
 
 rows3next:
 	ADDQ aStep+48(FP), SI
-	DECQ R13
+	DECQ tiles+8(FP)
 	JNZ  rows3panel
 	VZEROUPPER
 	RET
 
 rows4:
-	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -7735,13 +8137,12 @@ rows4store:
 
 rows4next:
 	ADDQ aStep+48(FP), SI
-	DECQ R13
+	DECQ tiles+8(FP)
 	JNZ  rows4panel
 	VZEROUPPER
 	RET
 
 rows5:
-	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -7876,13 +8277,12 @@ rows5store:
 
 rows5next:
 	ADDQ aStep+48(FP), SI
-	DECQ R13
+	DECQ tiles+8(FP)
 	JNZ  rows5panel
 	VZEROUPPER
 	RET
 
 rows6:
-	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -8064,7 +8464,7 @@ rows6store:
 
 rows6next:
 	ADDQ aStep+48(FP), SI
-	DECQ R13
+	DECQ tiles+8(FP)
 	JNZ  rows6panel
 	VZEROUPPER
 	RET
@@ -8082,7 +8482,6 @@ TEXT ·gemmStrip8MaskedAVX2(SB), NOSPLIT, $0-104
 	JE   rows3
 	CMPQ rows+0(FP), $+2
 	JE   rows2
-	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -8159,13 +8558,12 @@ rows1store:
 
 rows1next:
 	ADDQ aStep+48(FP), SI
-	DECQ R13
+	DECQ tiles+8(FP)
 	JNZ  rows1panel
 	VZEROUPPER
 	RET
 
 rows2:
-	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -8258,13 +8656,12 @@ rows2store:
 
 rows2next:
 	ADDQ aStep+48(FP), SI
-	DECQ R13
+	DECQ tiles+8(FP)
 	JNZ  rows2panel
 	VZEROUPPER
 	RET
 
 rows3:
-	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -8373,13 +8770,12 @@ rows3store:
 
 rows3next:
 	ADDQ aStep+48(FP), SI
-	DECQ R13
+	DECQ tiles+8(FP)
 	JNZ  rows3panel
 	VZEROUPPER
 	RET
 
 rows4:
-	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -8509,13 +8905,12 @@ rows4store:
 
 rows4next:
 	ADDQ aStep+48(FP), SI
-	DECQ R13
+	DECQ tiles+8(FP)
 	JNZ  rows4panel
 	VZEROUPPER
 	RET
 
 rows5:
-	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -8661,13 +9056,12 @@ rows5store:
 
 rows5next:
 	ADDQ aStep+48(FP), SI
-	DECQ R13
+	DECQ tiles+8(FP)
 	JNZ  rows5panel
 	VZEROUPPER
 	RET
 
 rows6:
-	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -8861,7 +9255,7 @@ rows6store:
 
 rows6next:
 	ADDQ aStep+48(FP), SI
-	DECQ R13
+	DECQ tiles+8(FP)
 	JNZ  rows6panel
 	VZEROUPPER
 	RET
@@ -8869,7 +9263,6 @@ rows6next:
 // func gemmStrip64AVX2(rows int, tiles int, k int, a *float32, ars int, acs int, aStep int, b *float32, brs int, c *float32, ldc int, alpha float32, beta float32, last int)
 // Requires: AVX, FMA3, MMX+
 TEXT ·gemmStrip64AVX2(SB), NOSPLIT, $0-104
-	MOVQ tiles+8(FP), R13
 	MOVQ a+24(FP), SI
 	MOVQ ars+32(FP), R8
 	MOVQ acs+40(FP), R9
@@ -9017,7 +9410,7 @@ rows1store:
 
 rows1next:
 	ADDQ aStep+48(FP), SI
-	DECQ R13
+	DECQ tiles+8(FP)
 	JNZ  rows1panel
 	VZEROUPPER
 	RET

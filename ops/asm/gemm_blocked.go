@@ -59,7 +59,7 @@ func (g *product) blocked(ws *Workspace) {
 			s.alpha, s.beta = g.alpha, g.betaAt(pc)
 			if packB {
 				s.b = ws.packB(g, pc, jc, kb, nb, nr)
-				s.brs, s.bStep = 4*nr, 4*nr*kb
+				s.brs, s.bStep, s.packed = 4*nr, 4*nr*kb, true
 			}
 			for ic := 0; ic < g.m; ic += mc {
 				h := splitTiles(min(mc, g.m-ic), mr)
@@ -105,16 +105,21 @@ type strip struct {
 // strips walks a block of C from left to right, strip by strip.
 type strips struct {
 	strip
-	cols  int
-	a, b  *float32
-	bCols int // columns of a panel of B, a multiple of the tile's
-	bStep int // bytes from a panel to the next
+	cols   int
+	a, b   *float32
+	bCols  int  // columns of a panel of B, a multiple of the tile's
+	bStep  int  // bytes from a panel to the next
+	packed bool // a panel is contiguous
 }
 
 func (s *strips) run(rows, tiles, nr int, c *float32) {
 	for j := 0; j < s.cols; j += nr {
 		b := (*float32)(unsafe.Add(unsafe.Pointer(s.b), j/s.bCols*s.bStep+4*(j%s.bCols)))
-		runStrip(&s.strip, rows, tiles, min(nr, s.cols-j), s.a, b, at(c, j))
+		next, step := b, 0
+		if s.packed && j+s.bCols < s.cols && j%s.bCols == 0 {
+			next, step = byteAt(s.b, (j/s.bCols+1)*s.bStep), 64
+		}
+		runStrip(&s.strip, rows, tiles, min(nr, s.cols-j), s.a, b, at(c, j), next, step)
 	}
 }
 
@@ -161,7 +166,8 @@ func (g *product) rowTimesRows() {
 		cols = rowTileCols(g.n - j)
 		for pc := 0; pc < g.k; pc += gemmKC {
 			s := strip{k: min(gemmKC, g.k-pc), acs: 4 * g.acs, brs: 4 * g.brs, alpha: g.alpha, beta: g.betaAt(pc)}
-			runStrip(&s, 1, 1, cols, g.aAt(0, pc), g.bAt(pc, j), &g.c[j])
+			b := g.bAt(pc, j)
+			runStrip(&s, 1, 1, cols, g.aAt(0, pc), b, &g.c[j], b, 0)
 		}
 	}
 }

@@ -271,7 +271,7 @@ func (g *stripsProduct) blocked(ws *Workspace) {
 		g.packRows(ws, pc, kb, mc, mr)
 		for jc := 0; jc < g.n; jc += nc {
 			nb := min(nc, g.n-jc)
-			s := strips{cols: nb, bCols: StripRows}
+			s := strips{cols: nb, bCols: StripRows, packed: true}
 			s.k, s.brs, s.ldc = kb, 4*StripRows, 4*g.ldc
 			s.alpha, s.beta = g.alpha, g.betaAt(pc)
 			if g.w.is16 {

@@ -14,7 +14,7 @@ import (
 var (
 	regARS, regACS, regBRS, regLDC = reg.R8, reg.R9, reg.R10, reg.R11
 	regA, regB, regC               = reg.RSI, reg.RBX, reg.RDI
-	regK, regTiles                 = reg.RCX, reg.R13
+	regK, regNext                  = reg.RCX, reg.R13
 	rowPtr                         = []reg.GPPhysical{reg.RAX, reg.RDX, reg.R12, reg.R15}
 )
 
@@ -51,8 +51,13 @@ func gemmFile(g *gen) {
 }
 
 func (s stripKernel) emit(g *gen) {
-	const signature = "func(rows, tiles, k int, a *float32, ars, acs, aStep int, b *float32, brs int, c *float32, ldc int, alpha, beta float32, last int)"
-	g.text(s.name(), signature,
+	signature := "func(rows, tiles, k int, a *float32, ars, acs, aStep int, b *float32, brs int, c *float32, ldc int, alpha, beta float32, last int"
+	var doc []string
+	if s.prefetches() {
+		signature += ", next *float32, nextStep int"
+		doc = []string{"", "Beside each p a cache line is fetched to L2: nextStep bytes behind the last, from next on, k*brs bytes in all."}
+	}
+	g.text(s.name(), signature+")", append([]string{
 		fmt.Sprintf("%s computes tiles of rows x %d elements, one below the other:", s.name(), s.vecs*s.lanes),
 		"",
 		"\tfor t := range tiles {",
@@ -68,7 +73,7 @@ func (s stripKernel) emit(g *gen) {
 		"\t}",
 		"",
 		fmt.Sprintf("All strides are in bytes. 1 <= rows <= %d, tiles >= 1, k >= 1. The last vector of a", s.rows),
-		"tile has last elements, the others are full: width = "+s.widthDoc()+".")
+		"tile has last elements, the others are full: width = " + s.widthDoc() + "."}, doc...)...)
 	for r := s.rows; r > 1; r-- {
 		g.CMPQ(g.arg("rows"), operand.I8(r))
 		g.JE(label(fmt.Sprintf("rows%d", r)))
@@ -77,6 +82,10 @@ func (s stripKernel) emit(g *gen) {
 		s.body(g, r)
 	}
 }
+
+// prefetches reports whether the kernel brings the panel near that comes next: those of
+// full width, which products of many panels use.
+func (s stripKernel) prefetches() bool { return s.vecs == 2 }
 
 func (s stripKernel) widthDoc() string {
 	if s.masked {
@@ -89,7 +98,6 @@ func (s stripKernel) widthDoc() string {
 func (s stripKernel) body(g *gen, rows int) {
 	l := func(part string) string { return fmt.Sprintf("rows%d%s", rows, part) }
 	g.Label(l(""))
-	g.MOVQ(g.arg("tiles"), regTiles)
 	g.MOVQ(g.arg("a"), regA)
 	g.MOVQ(g.arg("ars"), regARS)
 	g.MOVQ(g.arg("acs"), regACS)
@@ -97,6 +105,9 @@ func (s stripKernel) body(g *gen, rows int) {
 	g.MOVQ(g.arg("c"), regC)
 	g.MOVQ(g.arg("ldc"), regLDC)
 	s.loadMask(g)
+	if s.prefetches() {
+		g.MOVQ(g.arg("next"), regNext)
+	}
 
 	g.Label(l("panel"))
 	g.Comment("Bring the tile of C near; zero the accumulators; set the row pointers.")
@@ -146,8 +157,21 @@ func (s stripKernel) body(g *gen, rows int) {
 	g.Label(l("update"))
 	s.update(g, rows, l)
 	g.ADDQ(g.arg("aStep"), regA)
-	g.DECQ(regTiles)
-	g.JNZ(label(l("panel")))
+	g.DECQ(g.arg("tiles"))
+	if s.prefetches() {
+		g.JZ(label(l("done")))
+		g.Comment("If all of the next panel is near, stay with this one.")
+		g.MOVQ(g.arg("k"), regK)
+		g.IMULQ(regBRS, regK)
+		g.ADDQ(g.arg("next"), regK)
+		g.CMPQ(regNext, regK)
+		g.JLT(label(l("panel")))
+		g.MOVQ(g.arg("b"), regNext)
+		g.JMP(label(l("panel")))
+		g.Label(l("done"))
+	} else {
+		g.JNZ(label(l("panel")))
+	}
 	g.ret()
 }
 
@@ -194,6 +218,10 @@ func (s stripKernel) loadMask(g *gen) {
 // step emits one p of the inner product.
 func (s stripKernel) step(g *gen, rows int) {
 	direct := rows == 1 && s.vecs > 2 // B as the memory operand
+	if s.prefetches() {
+		g.PREFETCHT1(mem(regNext, 0))
+		g.ADDQ(g.arg("nextStep"), regNext)
+	}
 	for v := range s.vecs {
 		if direct {
 			break

@@ -30,6 +30,9 @@ var files = []struct {
 	{"exp", expFile},
 	{"convert", convertFile},
 	{"layers", layersFile},
+	{"blockgemv", blockGemvFile},
+	{"blockgemv_avx2", blockGemvAVX2File},
+	{"blockgemv_quantize", quantizeVectorFile},
 }
 
 func main() {
@@ -49,6 +52,7 @@ type gen struct {
 	*build.Context
 	masks     operand.Mem // see maskTable
 	haveMasks bool
+	spreads   int // see spreadTable
 }
 
 func (g *gen) write(dir, name string) error {

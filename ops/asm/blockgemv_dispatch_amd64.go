@@ -1,0 +1,121 @@
+//go:build !noasm
+
+// Which kernel multiplies quantised weights and vectors on amd64; see dispatch_amd64.go
+// for why none of these functions may be inlined.
+
+package asm
+
+import "unsafe"
+
+func quantizeVector(dst []vectorBlock, src []float32) {
+	if !useAVX2 {
+		quantizeVectorGeneric(dst, src)
+		return
+	}
+	const most = chunk / 32
+	for i := 0; i < len(dst); i += most {
+		quantizeVectorChunk(dst[i:min(i+most, len(dst))], src[32*i:])
+	}
+}
+
+//go:noinline
+func quantizeVectorChunk(dst []vectorBlock, src []float32) {
+	quantizeVectorAVX2(&dst[0].codes[0], &src[0], len(dst))
+}
+
+// vectorsAtOnce returns how many of m vectors a kernel takes.
+func vectorsAtOnce(m int) int {
+	switch {
+	case !useAVX2 || useVNNI && m >= 4:
+		return min(m, 4)
+	case useVNNI && m >= 2:
+		return 2
+	}
+	return 1
+}
+
+//go:noinline
+func blockGemvStrips(f BlockFormat, y []float32, ldy int, strips []byte, x []vectorBlock, xBlocks, units, count, cols int, sums *[4][StripRows]float32, alpha, beta float32) {
+	yp, sp, w, xp := &y[0], &sums[0][0], &strips[0], &x[0].codes[0]
+	ldy4, ldx := 4*ldy, int(unsafe.Sizeof(x[0]))*xBlocks
+	switch {
+	case !useAVX2:
+		blockGemvGeneric(f, y, ldy, strips, x, xBlocks, units, count, cols, sums, alpha, beta)
+	case useVNNI && cols == 4:
+		switch f {
+		case Q8_0:
+			blockGemvQ8_0x4AVX512(yp, ldy4, w, xp, ldx, units, count, sp, alpha, beta)
+		case Q4_0:
+			blockGemvQ4_0x4AVX512(yp, ldy4, w, xp, ldx, units, count, sp, alpha, beta)
+		case Q4_1:
+			blockGemvQ4_1x4AVX512(yp, ldy4, w, xp, ldx, units, count, sp, alpha, beta)
+		case Q5_0:
+			blockGemvQ5_0x4AVX512(yp, ldy4, w, xp, ldx, units, count, sp, alpha, beta)
+		case Q5_1:
+			blockGemvQ5_1x4AVX512(yp, ldy4, w, xp, ldx, units, count, sp, alpha, beta)
+		case Q4_K:
+			blockGemvQ4_Kx4AVX512(yp, ldy4, w, xp, ldx, units, count, sp, alpha, beta)
+		case Q5_K:
+			blockGemvQ5_Kx4AVX512(yp, ldy4, w, xp, ldx, units, count, sp, alpha, beta)
+		case Q6_K:
+			blockGemvQ6_Kx4AVX512(yp, ldy4, w, xp, ldx, units, count, sp, alpha, beta)
+		}
+	case useVNNI && cols == 2:
+		switch f {
+		case Q8_0:
+			blockGemvQ8_0x2AVX512(yp, ldy4, w, xp, ldx, units, count, sp, alpha, beta)
+		case Q4_0:
+			blockGemvQ4_0x2AVX512(yp, ldy4, w, xp, ldx, units, count, sp, alpha, beta)
+		case Q4_1:
+			blockGemvQ4_1x2AVX512(yp, ldy4, w, xp, ldx, units, count, sp, alpha, beta)
+		case Q5_0:
+			blockGemvQ5_0x2AVX512(yp, ldy4, w, xp, ldx, units, count, sp, alpha, beta)
+		case Q5_1:
+			blockGemvQ5_1x2AVX512(yp, ldy4, w, xp, ldx, units, count, sp, alpha, beta)
+		case Q4_K:
+			blockGemvQ4_Kx2AVX512(yp, ldy4, w, xp, ldx, units, count, sp, alpha, beta)
+		case Q5_K:
+			blockGemvQ5_Kx2AVX512(yp, ldy4, w, xp, ldx, units, count, sp, alpha, beta)
+		case Q6_K:
+			blockGemvQ6_Kx2AVX512(yp, ldy4, w, xp, ldx, units, count, sp, alpha, beta)
+		}
+	case useVNNI:
+		switch f {
+		case Q8_0:
+			blockGemvQ8_0x1AVX512(yp, ldy4, w, xp, ldx, units, count, sp, alpha, beta)
+		case Q4_0:
+			blockGemvQ4_0x1AVX512(yp, ldy4, w, xp, ldx, units, count, sp, alpha, beta)
+		case Q4_1:
+			blockGemvQ4_1x1AVX512(yp, ldy4, w, xp, ldx, units, count, sp, alpha, beta)
+		case Q5_0:
+			blockGemvQ5_0x1AVX512(yp, ldy4, w, xp, ldx, units, count, sp, alpha, beta)
+		case Q5_1:
+			blockGemvQ5_1x1AVX512(yp, ldy4, w, xp, ldx, units, count, sp, alpha, beta)
+		case Q4_K:
+			blockGemvQ4_Kx1AVX512(yp, ldy4, w, xp, ldx, units, count, sp, alpha, beta)
+		case Q5_K:
+			blockGemvQ5_Kx1AVX512(yp, ldy4, w, xp, ldx, units, count, sp, alpha, beta)
+		case Q6_K:
+			blockGemvQ6_Kx1AVX512(yp, ldy4, w, xp, ldx, units, count, sp, alpha, beta)
+		}
+	default:
+		switch f {
+		case Q8_0:
+			blockGemvQ8_0x1AVX2(yp, ldy4, w, xp, ldx, units, count, sp, alpha, beta)
+		case Q4_0:
+			blockGemvQ4_0x1AVX2(yp, ldy4, w, xp, ldx, units, count, sp, alpha, beta)
+		case Q4_1:
+			blockGemvQ4_1x1AVX2(yp, ldy4, w, xp, ldx, units, count, sp, alpha, beta)
+		case Q5_0:
+			blockGemvQ5_0x1AVX2(yp, ldy4, w, xp, ldx, units, count, sp, alpha, beta)
+		case Q5_1:
+			blockGemvQ5_1x1AVX2(yp, ldy4, w, xp, ldx, units, count, sp, alpha, beta)
+		case Q4_K:
+			blockGemvQ4_Kx1AVX2(yp, ldy4, w, xp, ldx, units, count, sp, alpha, beta)
+		case Q5_K:
+			blockGemvQ5_Kx1AVX2(yp, ldy4, w, xp, ldx, units, count, sp, alpha, beta)
+		case Q6_K:
+			blockGemvQ6_Kx1AVX2(yp, ldy4, w, xp, ldx, units, count, sp, alpha, beta)
+		}
+	}
+}
