@@ -1,3 +1,6 @@
+// Conversion between float32 and the types that weights are stored in: which
+// function does which type.
+
 package tensor
 
 import (
@@ -11,9 +14,8 @@ import (
 // panics if the lengths disagree or the type is not [DType.IsFloat].
 //
 // The block layouts are those of ggml (docs/gguf.md and ggml-common.h of the
-// ggml project): Q8_0 is a float16 scale d and 32 int8 q, x = d*q; Q4_0 is a
-// float16 scale and 16 bytes, byte i holding elements i (low nibble) and i+16
-// (high nibble), x = d*(q-8).
+// ggml project), every block computed with the roundings to float32 that ggml's
+// reference has.
 func Dequantize(dtype DType, dst []float32, src []byte) {
 	if len(src) != dtype.Bytes(len(dst)) {
 		panic(fmt.Sprintf("tensor: Dequantize: %d elements of %v from %d bytes", len(dst), dtype, len(src)))
@@ -31,32 +33,22 @@ func Dequantize(dtype DType, dst []float32, src []byte) {
 		for i := range dst {
 			dst[i] = BF16ToFloat32(binary.LittleEndian.Uint16(src[2*i:]))
 		}
-	case Q8_0:
-		for ; len(dst) > 0; dst, src = dst[32:], src[34:] {
-			d := F16ToFloat32(binary.LittleEndian.Uint16(src))
-			for i, q := range src[2:34] {
-				dst[i] = d * float32(int8(q))
-			}
-		}
-	case Q4_0:
-		for ; len(dst) > 0; dst, src = dst[32:], src[18:] {
-			d := F16ToFloat32(binary.LittleEndian.Uint16(src))
-			for i, q := range src[2:18] {
-				dst[i] = d * float32(int(q&15)-8)
-				dst[i+16] = d * float32(int(q>>4)-8)
-			}
-		}
 	default:
-		panic(fmt.Sprintf("tensor: Dequantize: %v has no conversion", dtype))
+		dequantize := blockTypeOf(dtype, "Dequantize").dequantize
+		n, size := dtype.BlockLen(), dtype.BlockBytes()
+		for ; len(dst) > 0; dst, src = dst[n:], src[size:] {
+			dequantize(dst[:n], src[:size])
+		}
 	}
 }
 
 // Quantize converts whole rows of float32 to a floating-point or block type:
 // len(src) elements into dtype.Bytes(len(src)) bytes of dst. Rounding is to
 // the nearest (ties to even) for F16 and BF16 and ggml's reference rounding
-// for the block types. A block that holds a NaN or an infinity becomes all NaN,
-// so that a damaged weight cannot pass for a small one. It panics as
-// [Dequantize] does.
+// for the block types of 32 elements; for Q4_K, Q5_K and Q6_K, scales and minima
+// are searched for that make the squared error small. A block that holds a NaN
+// or an infinity becomes all NaN, so that a damaged weight cannot pass for a
+// small one. It panics as [Dequantize] does.
 func Quantize(dtype DType, dst []byte, src []float32) {
 	if len(dst) != dtype.Bytes(len(src)) {
 		panic(fmt.Sprintf("tensor: Quantize: %d elements of %v into %d bytes", len(src), dtype, len(dst)))
@@ -74,49 +66,58 @@ func Quantize(dtype DType, dst []byte, src []float32) {
 		for i, x := range src {
 			binary.LittleEndian.PutUint16(dst[2*i:], Float32ToBF16(x))
 		}
-	case Q8_0:
-		for ; len(src) > 0; dst, src = dst[34:], src[32:] {
-			quantizeQ8_0(dst[:34], src[:32])
-		}
-	case Q4_0:
-		for ; len(src) > 0; dst, src = dst[18:], src[32:] {
-			quantizeQ4_0(dst[:18], src[:32])
-		}
 	default:
-		panic(fmt.Sprintf("tensor: Quantize: %v has no conversion", dtype))
+		f := blockTypeOf(dtype, "Quantize")
+		n, size := dtype.BlockLen(), dtype.BlockBytes()
+		for ; len(src) > 0; dst, src = dst[size:], src[n:] {
+			if _, finite := largest(src[:n]); finite {
+				f.quantize(dst[:size], src[:n])
+			} else {
+				clear(dst[:size])
+				binary.LittleEndian.PutUint16(dst[f.scaleAt:], nanF16)
+			}
+		}
 	}
 }
 
-// quantizeQ8_0 scales by max|x|/127 and rounds half away from zero.
-func quantizeQ8_0(dst []byte, src []float32) {
-	m, finite := largest(src)
-	if !finite {
-		notFinite(dst)
-		return
-	}
-	d := float32(math.Abs(float64(m))) / 127
-	inv := inverse(d)
-	binary.LittleEndian.PutUint16(dst, Float32ToF16(d))
-	for i, x := range src {
-		dst[2+i] = byte(int8(math.Round(float64(x * inv))))
-	}
+// nanF16 is the scale of a block that is all NaN.
+const nanF16 = 0x7e00
+
+// blockType is how one block is converted: its elements, which are finite, and
+// its bytes, all of which quantize writes. scaleAt is where the float16 scale of
+// the whole block is.
+type blockType struct {
+	dequantize func(dst []float32, src []byte)
+	quantize   func(dst []byte, src []float32)
+	scaleAt    int
 }
 
-// quantizeQ4_0 maps the value of largest magnitude (the first, with its sign)
-// to -8.
-func quantizeQ4_0(dst []byte, src []float32) {
-	m, finite := largest(src)
-	if !finite {
-		notFinite(dst)
-		return
+var blockTypes = [numDTypes]blockType{
+	Q8_0: {dequantizeQ8_0, quantizeQ8_0, 0},
+	Q4_0: {dequantizeQ4_0, quantizeQ4_0, 0},
+	Q4_1: {dequantizeQ4_1, quantizeQ4_1, 0},
+	Q5_0: {dequantizeQ5_0, quantizeQ5_0, 0},
+	Q5_1: {dequantizeQ5_1, quantizeQ5_1, 0},
+	Q4_K: {dequantizeQ4_K, quantizeQ4_K, 0},
+	Q5_K: {dequantizeQ5_K, quantizeQ5_K, 0},
+	Q6_K: {dequantizeQ6_K, quantizeQ6_K, 208},
+}
+
+func blockTypeOf(dtype DType, what string) *blockType {
+	if !dtype.IsBlock() {
+		panic(fmt.Sprintf("tensor: %s: %v has no conversion", what, dtype))
 	}
-	d := m / -8
-	inv := inverse(d)
-	binary.LittleEndian.PutUint16(dst, Float32ToF16(d))
-	q := func(x float32) byte { return byte(min(15, int(float32(x*inv)+8.5))) }
-	for i := range 16 {
-		dst[2+i] = q(src[i]) | q(src[i+16])<<4
-	}
+	return &blockTypes[dtype]
+}
+
+// f16At reads a float16 scale.
+func f16At(b []byte) float32 { return F16ToFloat32(binary.LittleEndian.Uint16(b)) }
+
+// putF16 stores a scale and returns what it is then.
+func putF16(b []byte, x float32) float32 {
+	h := Float32ToF16(x)
+	binary.LittleEndian.PutUint16(b, h)
+	return F16ToFloat32(h)
 }
 
 // largest returns the first of the values of largest magnitude, with its sign,
@@ -139,10 +140,4 @@ func inverse(d float32) float32 {
 		return inv
 	}
 	return 0
-}
-
-// notFinite makes dst a block whose scale is NaN.
-func notFinite(dst []byte) {
-	clear(dst)
-	binary.LittleEndian.PutUint16(dst, 0x7e00)
 }

@@ -1,6 +1,7 @@
 package tensor
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -56,6 +57,7 @@ func TestDequantizeLayouts(t *testing.T) {
 		{Q8_0, slices.Concat(q8, q8), slices.Concat(want8, want8)},
 		{Q4_0, slices.Concat(q4, q4), slices.Concat(want4, want4)},
 		{Q8_0, nil, nil},
+		{Q6_K, nil, nil},
 	}
 	for _, c := range tests {
 		t.Run(c.dtype.String(), func(t *testing.T) {
@@ -68,8 +70,8 @@ func TestDequantizeLayouts(t *testing.T) {
 	}
 }
 
-// refQ8 and refQ4 quantise one block by the definition, in float32 where the
-// definition says so.
+// refQ8, refCentred and refRange quantise one block by the definition, in float32
+// where the definition says so.
 func refQ8(x []float32) []byte {
 	var top float64
 	for _, v := range x {
@@ -88,25 +90,51 @@ func refQ8(x []float32) []byte {
 	return b
 }
 
-func refQ4(x []float32) []byte {
+func refCentred(x []float32, zero int) []byte {
 	var m float32
 	for _, v := range x {
 		if math.Abs(float64(v)) > math.Abs(float64(m)) {
 			m = v
 		}
 	}
-	d := m / -8
+	d := m / float32(-zero)
 	b := binary.LittleEndian.AppendUint16(nil, Float32ToF16(d))
 	q := make([]int, 32)
 	for i, v := range x {
-		q[i] = 8
+		q[i] = zero
 		if d != 0 {
 			y := v * (1 / d)
-			q[i] = min(15, int(math.Floor(float64(y+8.5))))
+			q[i] = min(2*zero-1, int(math.Floor(float64(y+float32(zero)+0.5))))
 		}
 	}
+	return refCodes(b, q, zero == 16)
+}
+
+func refRange(x []float32, top int) []byte {
+	lo, hi := slices.Min(x), slices.Max(x)
+	d := (hi - lo) / float32(top)
+	b := binary.LittleEndian.AppendUint16(nil, Float32ToF16(d))
+	b = binary.LittleEndian.AppendUint16(b, Float32ToF16(lo))
+	q := make([]int, 32)
+	for i, v := range x {
+		if d != 0 {
+			q[i] = min(top, int(math.Floor(float64((v-lo)*(1/d)+0.5))))
+		}
+	}
+	return refCodes(b, q, top == 31)
+}
+
+// refCodes appends 32 codes, their fifth bits first.
+func refCodes(b []byte, q []int, fifths bool) []byte {
+	for i := 0; fifths && i < 32; i += 8 {
+		var bits byte
+		for j := range 8 {
+			bits |= byte(q[i+j] / 16 << j)
+		}
+		b = append(b, bits)
+	}
 	for i := range 16 {
-		b = append(b, byte(q[i]|q[i+16]<<4))
+		b = append(b, byte(q[i]%16+q[i+16]%16*16))
 	}
 	return b
 }
@@ -139,7 +167,10 @@ func TestQuantizeBlocks(t *testing.T) {
 			dtype DType
 			want  []byte
 			steps float64 // largest error, in quantisation steps
-		}{{Q8_0, refQ8(x), 0.5}, {Q4_0, refQ4(x), 1}} {
+		}{
+			{Q8_0, refQ8(x), 0.5}, {Q4_0, refCentred(x, 8), 1}, {Q5_0, refCentred(x, 16), 1},
+			{Q4_1, refRange(x, 15), 0.5}, {Q5_1, refRange(x, 31), 0.5},
+		} {
 			got := make([]byte, len(c.want))
 			Quantize(c.dtype, got, x)
 			if !slices.Equal(got, c.want) {
@@ -170,31 +201,43 @@ func TestQuantizeBlocks(t *testing.T) {
 // Values that leave no number to round give the same bytes everywhere.
 func TestQuantizeOddValues(t *testing.T) {
 	nan, inf := float32(math.NaN()), float32(math.Inf(1))
-	for _, dtype := range []DType{Q8_0, Q4_0} {
+	for dtype := Q8_0; dtype < numDTypes; dtype++ {
+		n := dtype.BlockLen()
 		for _, bad := range []float32{nan, inf, -inf} {
-			x := make([]float32, 64)
+			x := make([]float32, 2*n)
 			x[0], x[5] = 1, bad
-			x[40] = 2
-			b := make([]byte, dtype.Bytes(64))
+			x[n+8] = 2
+			b := bytes.Repeat([]byte{0xa5}, dtype.Bytes(2*n))
 			Quantize(dtype, b, x)
-			y := make([]float32, 64)
+			y := make([]float32, 2*n)
 			Dequantize(dtype, y, b)
 			for i, v := range y {
-				if (v != v) != (i < 32) {
+				if (v != v) != (i < n) {
 					t.Errorf("%v with %v: element %d: got %v, want NaN in the first block alone", dtype, bad, i, v)
 				}
 			}
 		}
 		// A scale whose inverse is infinite.
-		x := make([]float32, 32)
+		x := make([]float32, n)
 		x[3], x[4] = 1e-44, -1e-40
-		b := make([]byte, dtype.BlockBytes())
+		b := bytes.Repeat([]byte{0xa5}, dtype.BlockBytes())
 		Quantize(dtype, b, x)
-		y := make([]float32, 32)
+		y := make([]float32, n)
 		Dequantize(dtype, y, b)
 		for i, v := range y {
 			if v != 0 {
 				t.Errorf("%v of tiny values: element %d: got %v, want 0", dtype, i, v)
+			}
+		}
+		// Finite values too large for the scale: none may come back as a small one.
+		for i := range x {
+			x[i] = float32(i%5-2) * 1e38
+		}
+		Quantize(dtype, b, x)
+		Dequantize(dtype, y, b)
+		for i, v := range y {
+			if x[i] != 0 && math.Abs(float64(v)) <= math.MaxFloat32 {
+				t.Errorf("%v of large values: element %d: got %v for %v, want no finite number", dtype, i, v, x[i])
 			}
 		}
 	}
@@ -220,13 +263,14 @@ func TestQuantizePanics(t *testing.T) {
 	panics(t, "Dequantize: 3 elements of F16 from 5 bytes", func() { Dequantize(F16, make([]float32, 3), make([]byte, 5)) })
 	panics(t, "Quantize: 3 elements of F16 into 7 bytes", func() { Quantize(F16, make([]byte, 7), make([]float32, 3)) })
 	panics(t, "not a multiple of 32", func() { Quantize(Q8_0, make([]byte, 34), make([]float32, 31)) })
+	panics(t, "not a multiple of 256", func() { Dequantize(Q6_K, make([]float32, 128), make([]byte, 105)) })
 	panics(t, "I32 has no conversion", func() { Dequantize(I32, make([]float32, 1), make([]byte, 4)) })
 	panics(t, "BOOL has no conversion", func() { Quantize(Bool, make([]byte, 1), make([]float32, 1)) })
 }
 
 func TestQuantizeAllocatesNothing(t *testing.T) {
 	x, y := make([]float32, 1024), make([]float32, 1024)
-	for _, dtype := range []DType{F32, F16, BF16, Q8_0, Q4_0} {
+	for _, dtype := range []DType{F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, Q5_K, Q6_K} {
 		b := make([]byte, dtype.Bytes(len(x)))
 		if n := testing.AllocsPerRun(10, func() {
 			Quantize(dtype, b, x)

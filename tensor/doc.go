@@ -10,8 +10,8 @@
 //	col := w.Slice(1, 2, 3)            // a view of shape [2 1]
 //	fmt.Println(w.Dim(0), col.At(1, 0)) // 2 6
 //
-// Weights of language models are stored in blocks that share a scale
-// ([Q8_0], [Q4_0]); [Dequantize] and [Quantize] convert whole rows.
+// Weights of language models are stored in blocks that share a scale (from
+// [Q8_0] to [Q6_K]); [Dequantize] and [Quantize] convert whole rows.
 //
 // The folders below hold the file formats: gguf and safetensors.
 package tensor

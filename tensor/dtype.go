@@ -5,8 +5,9 @@ import "fmt"
 // DType is the type of a tensor's elements.
 type DType uint8
 
-// Element types. Q8_0 and Q4_0 are block types: a row is a sequence of blocks
-// of 32 elements that share one float16 scale.
+// Element types. From Q8_0 on they are block types, those of ggml: a row is a
+// sequence of blocks of 32 elements, or of 256 for the three with a K, that
+// share a scale.
 const (
 	Invalid DType = iota
 	F32
@@ -21,6 +22,12 @@ const (
 	Bool
 	Q8_0
 	Q4_0
+	Q4_1
+	Q5_0
+	Q5_1
+	Q4_K
+	Q5_K
+	Q6_K
 	numDTypes
 )
 
@@ -43,6 +50,12 @@ var dtypeInfo = [numDTypes]struct {
 	Bool:    {"BOOL", 1, 1},
 	Q8_0:    {"Q8_0", 32, 34},
 	Q4_0:    {"Q4_0", 32, 18},
+	Q4_1:    {"Q4_1", 32, 20},
+	Q5_0:    {"Q5_0", 32, 22},
+	Q5_1:    {"Q5_1", 32, 24},
+	Q4_K:    {"Q4_K", 256, 144},
+	Q5_K:    {"Q5_K", 256, 176},
+	Q6_K:    {"Q6_K", 256, 210},
 }
 
 // String returns the type's usual name, such as "F32" or "Q4_0".
@@ -69,10 +82,10 @@ func (d DType) IsBlock() bool { return dtypeInfo[d].block > 1 }
 // [Dequantize].
 func (d DType) IsFloat() bool {
 	switch d {
-	case F32, F16, BF16, Q8_0, Q4_0:
+	case F32, F16, BF16:
 		return true
 	}
-	return false
+	return d.IsBlock()
 }
 
 // Bytes returns how many bytes n elements take. It panics unless n is a

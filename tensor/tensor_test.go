@@ -36,18 +36,20 @@ func TestDType(t *testing.T) {
 	tests := []struct {
 		dtype                  DType
 		name                   string
-		block, bytes, of64     int
+		block, bytes, of256    int
 		isBlock, convertsFloat bool
 	}{
-		{F32, "F32", 1, 4, 256, false, true}, {F16, "F16", 1, 2, 128, false, true}, {BF16, "BF16", 1, 2, 128, false, true},
-		{F64, "F64", 1, 8, 512, false, false}, {I8, "I8", 1, 1, 64, false, false}, {U8, "U8", 1, 1, 64, false, false},
-		{I16, "I16", 1, 2, 128, false, false}, {I32, "I32", 1, 4, 256, false, false}, {I64, "I64", 1, 8, 512, false, false},
-		{Bool, "BOOL", 1, 1, 64, false, false}, {Q8_0, "Q8_0", 32, 34, 68, true, true}, {Q4_0, "Q4_0", 32, 18, 36, true, true},
+		{F32, "F32", 1, 4, 1024, false, true}, {F16, "F16", 1, 2, 512, false, true}, {BF16, "BF16", 1, 2, 512, false, true},
+		{F64, "F64", 1, 8, 2048, false, false}, {I8, "I8", 1, 1, 256, false, false}, {U8, "U8", 1, 1, 256, false, false},
+		{I16, "I16", 1, 2, 512, false, false}, {I32, "I32", 1, 4, 1024, false, false}, {I64, "I64", 1, 8, 2048, false, false},
+		{Bool, "BOOL", 1, 1, 256, false, false}, {Q8_0, "Q8_0", 32, 34, 272, true, true}, {Q4_0, "Q4_0", 32, 18, 144, true, true},
+		{Q4_1, "Q4_1", 32, 20, 160, true, true}, {Q5_0, "Q5_0", 32, 22, 176, true, true}, {Q5_1, "Q5_1", 32, 24, 192, true, true},
+		{Q4_K, "Q4_K", 256, 144, 144, true, true}, {Q5_K, "Q5_K", 256, 176, 176, true, true}, {Q6_K, "Q6_K", 256, 210, 210, true, true},
 	}
 	for _, c := range tests {
 		d := c.dtype
-		if d.String() != c.name || d.BlockLen() != c.block || d.BlockBytes() != c.bytes || d.Bytes(64) != c.of64 || d.IsBlock() != c.isBlock || d.IsFloat() != c.convertsFloat {
-			t.Errorf("%s: got %v, blocks of %d in %d bytes, 64 in %d, block %v, float %v", c.name, d, d.BlockLen(), d.BlockBytes(), d.Bytes(64), d.IsBlock(), d.IsFloat())
+		if d.String() != c.name || d.BlockLen() != c.block || d.BlockBytes() != c.bytes || d.Bytes(256) != c.of256 || d.IsBlock() != c.isBlock || d.IsFloat() != c.convertsFloat {
+			t.Errorf("%s: got %v, blocks of %d in %d bytes, 256 in %d, block %v, float %v", c.name, d, d.BlockLen(), d.BlockBytes(), d.Bytes(256), d.IsBlock(), d.IsFloat())
 		}
 	}
 	if len(tests) != int(numDTypes)-1 {
@@ -60,6 +62,7 @@ func TestDType(t *testing.T) {
 		t.Errorf("got %q, want DType(200)", got)
 	}
 	panics(t, "Bytes: 33 elements of Q8_0: not a multiple of 32", func() { Q8_0.Bytes(33) })
+	panics(t, "Bytes: 288 elements of Q5_K: not a multiple of 256", func() { Q5_K.Bytes(288) })
 }
 
 func TestViews(t *testing.T) {

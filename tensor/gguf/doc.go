@@ -15,7 +15,7 @@
 // offset against the file's size before anything is allocated, and that the
 // tensors fill the file without gaps or overlaps. Errors name the file and the
 // offset, key or tensor. A file may hold tensors of types that package tensor
-// does not have, such as Q4_K; they are listed, and only asking for one fails.
+// does not have, such as IQ4_XS; they are listed, and only asking for one fails.
 //
 // GGUF writes dimensions fastest first. Here shapes are row-major, as
 // everywhere in package tensor: a file's [C, R] is [R, C].

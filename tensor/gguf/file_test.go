@@ -59,7 +59,7 @@ func TestOpen(t *testing.T) {
 		}
 		want := []Info{
 			{Name: "a", Type: 0, DType: tensor.F32, Shape: []int{2, 3}, Offset: 512, Bytes: 24},
-			{Name: "q", Type: 12, DType: tensor.Invalid, Shape: []int{256}, Offset: 544, Bytes: 144},
+			{Name: "q", Type: 23, DType: tensor.Invalid, Shape: []int{256}, Offset: 544, Bytes: 136},
 			{Name: "h", Type: 1, DType: tensor.F16, Shape: []int{4}, Offset: 704, Bytes: 8},
 		}
 		if diff := cmp.Diff(want, f.Tensors()); diff != "" {
@@ -84,7 +84,7 @@ func TestOpen(t *testing.T) {
 			t.Errorf("got %v, %v", h, err)
 		}
 		_, err = f.Tensor("q")
-		says(t, err, path, `tensor "q"`, "Q4_K", "not supported")
+		says(t, err, path, `tensor "q"`, "IQ4_XS", "not supported")
 		if !errors.Is(err, errors.ErrUnsupported) {
 			t.Errorf("got %v, want ErrUnsupported", err)
 		}

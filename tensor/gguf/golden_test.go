@@ -4,6 +4,7 @@ package gguf
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"io/fs"
 	"math"
@@ -228,6 +229,80 @@ func compareModel(t *testing.T, weights *safetensors.File, path string, tiesToEv
 		cases++
 	}
 	return cases
+}
+
+// The F32 weights of the K-quantised files are not there, but those of the Q8_0
+// file are near them: rounded to each K type they are as far from what was rounded
+// as the files are, within two percent. What the rounding to Q8_0 adds to the
+// files' distance is that of even rounding errors, d²/12 for each element.
+func TestGoldenKQuants(t *testing.T) {
+	dir := golden.Spec(t, "llama_golden/tinyk")
+	open := func(name string) *File {
+		f, err := Open(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { f.Close() })
+		return f
+	}
+	q8 := open("tinyk-q8_0.gguf")
+	cases := 0
+	for _, name := range []string{"tinyk-q4_k.gguf", "tinyk-q5_k.gguf", "tinyk-q6_k.gguf"} {
+		t.Run(name, func(t *testing.T) {
+			f := open(name)
+			var own, files, even float64 // sums of squares
+			var quantised tensor.DType
+			for _, info := range f.Tensors() {
+				if !info.DType.IsBlock() {
+					continue
+				}
+				quantised = info.DType
+				x, noise := floats(t, q8, info.Name)
+				even += noise
+				y, _ := floats(t, f, info.Name)
+				files += distance(x, y)
+				b := make([]byte, info.DType.Bytes(len(x)))
+				tensor.Quantize(info.DType, b, x)
+				tensor.Dequantize(info.DType, y, b)
+				own += distance(x, y)
+				cases++
+			}
+			ratio := math.Sqrt(own / (files - even))
+			t.Logf("%v: error %.4f of the file's", quantised, ratio)
+			if !(ratio < 1.02 && ratio > 0.8) {
+				t.Errorf("%v: got an error of %.4f times the file's, want at most 1.02 times, and not so much less that the comparison is wrong", quantised, ratio)
+			}
+		})
+	}
+	golden.Cases(t, cases)
+}
+
+// floats returns a tensor's elements, and for Q8_0 the sum of squares of even
+// rounding errors.
+func floats(t *testing.T, f *File, name string) (x []float32, noise float64) {
+	t.Helper()
+	w, err := f.Tensor(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x = make([]float32, w.Len())
+	tensor.Dequantize(w.DType(), x, w.Bytes())
+	if b := w.Bytes(); w.DType() == tensor.Q8_0 {
+		for ; len(b) > 0; b = b[34:] {
+			d := float64(tensor.F16ToFloat32(binary.LittleEndian.Uint16(b)))
+			noise += 32 * d * d / 12
+		}
+	}
+	return x, noise
+}
+
+// distance is the sum of squared differences.
+func distance(x, y []float32) (sum float64) {
+	for i := range x {
+		e := float64(x[i]) - float64(y[i])
+		sum += e * e
+	}
+	return sum
 }
 
 // roundTiesToEven changes the Q8_0 blocks q of x where x is just between two

@@ -46,8 +46,10 @@ func TestRoundTrip(t *testing.T) {
 		"scalar": ramp(tensor.F32), "f32": ramp(tensor.F32, 3, 5), "f16": ramp(tensor.F16, 7), "bf16": ramp(tensor.BF16, 2, 3, 4, 5),
 		"q8_0": ramp(tensor.Q8_0, 3, 64), "q4_0": ramp(tensor.Q4_0, 2, 2, 32), "f64": ramp(tensor.F64, 3), "i8": ramp(tensor.I8, 3),
 		"i16": ramp(tensor.I16, 3, 1), "i32": ramp(tensor.I32, 1, 3), "i64": ramp(tensor.I64, 2, 2), "zero": ramp(tensor.F32, 0, 4),
+		"q4_1": ramp(tensor.Q4_1, 3, 32), "q5_0": ramp(tensor.Q5_0, 1, 96), "q5_1": ramp(tensor.Q5_1, 5, 32),
+		"q4_k": ramp(tensor.Q4_K, 3, 256), "q5_k": ramp(tensor.Q5_K, 512), "q6_k": ramp(tensor.Q6_K, 3, 1, 256),
 	}
-	order := []string{"f16", "scalar", "f32", "zero", "q4_0", "bf16", "i8", "q8_0", "f64", "i16", "i64", "i32"}
+	order := []string{"q6_k", "q5_1", "f16", "scalar", "f32", "zero", "q4_0", "bf16", "i8", "q8_0", "f64", "i16", "i64", "i32", "q4_1", "q5_k", "q5_0", "q4_k"}
 	for _, alignment := range []uint32{0, 1, 8, 64, 1 << 14} {
 		kvs := values
 		if alignment > 0 {
@@ -135,6 +137,7 @@ func TestWriteErrors(t *testing.T) {
 		{"negative", nil, []Entry{entry("a", tensor.F32, -2, -3)}, "[-2 -3]"},
 		{"overflow", nil, []Entry{entry("a", tensor.F32, math.MaxInt, 8)}, "overflows"},
 		{"block", nil, []Entry{entry("a", tensor.Q8_0, 2, 3)}, "multiple of 32"},
+		{"block of 256", nil, []Entry{entry("a", tensor.Q6_K, 2, 384)}, "multiple of 256"},
 		{"other shape", nil, []Entry{entry("a", tensor.F32, 3, 2)}, "got F32[2x3], want F32[3 2]"},
 		{"other type", nil, []Entry{entry("a", tensor.F16, 2, 3)}, "want F16"},
 		{"strided", nil, []Entry{EntryOf("a", x.Transpose(0, 1))}, "not contiguous"},
