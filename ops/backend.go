@@ -48,6 +48,28 @@ type Backend interface {
 	Close() error
 }
 
+// ActivationRounder is what a [Backend] also implements if it computes some
+// products x · wᵀ of [OpMatMul] with rounded activations, as integer
+// instructions need them. Backends that do not implement it round nothing.
+//
+// A row x of T1 is taken in blocks of 32 elements from its start on, and
+// x[i] replaced by d*q[i], with d = max|x|/127 of the block, in float32, and q[i]
+// the integer nearest to x[i]/d. The product is that of the rounded row,
+// computed in float32 or better. A block of zeros stays zero. Where a block
+// holds a NaN or an infinity, the row's results are not finite.
+type ActivationRounder interface {
+	// RoundsActivations reports whether products by prepared weights of this
+	// type, a block type, may do that.
+	RoundsActivations(dtype tensor.DType) bool
+}
+
+// RoundsActivations reports whether b, as an [ActivationRounder], may round what
+// it multiplies by weights of a type.
+func RoundsActivations(b Backend, dtype tensor.DType) bool {
+	r, ok := b.(ActivationRounder)
+	return ok && dtype.IsBlock() && r.RoundsActivations(dtype)
+}
+
 // Counters count what costs time on a device without being computation.
 type Counters struct {
 	HostFallbacks    int64 // primitives done on the host since the device has no kernel
@@ -105,7 +127,9 @@ const (
 	// [n, k] and taken transposed if I0 is 1. With three dimensions the
 	// first counts independent products. T1 and T2 are strided, T0 has
 	// adjacent columns. A matrix T2 may be of any [tensor.DType.IsFloat]
-	// type, then contiguous.
+	// type, then contiguous. With I0 = 1 and a block type, a backend that says
+	// so as an [ActivationRounder] may round T1 first, see there; all other
+	// products are exact but for the rounding of float32.
 	OpMatMul
 
 	// OpGather sets row i of T0 [n, d] to row T2[i] (I32 [n]) of T1

@@ -3,6 +3,7 @@
 package opstest
 
 import (
+	"encoding/binary"
 	"slices"
 	"testing"
 
@@ -129,6 +130,133 @@ func TestSuiteFindsFaults(t *testing.T) {
 				found := func(c *opCase) bool { return c.check(b) != nil }
 				if fault.applies(ops.Op(op)) && !slices.ContainsFunc(group, found) {
 					t.Errorf("%v: %d cases found nothing", ops.Op(op), len(group))
+				}
+			}
+		})
+	}
+}
+
+// rounder computes products by block types with rounded activations, and gets
+// its weights changed, each in its own bytes.
+type rounder struct {
+	*ops.CPU
+	activations func(tensor.Tensor) tensor.Tensor
+	change      func(w tensor.Tensor)
+}
+
+func (r *rounder) RoundsActivations(tensor.DType) bool { return true }
+
+func (r *rounder) Prepare(w tensor.Tensor) (tensor.Tensor, error) {
+	if w.DType().IsBlock() && w.Len() > 0 {
+		own := tensor.New(w.DType(), w.Shape()...)
+		copy(own.Bytes(), w.Bytes())
+		r.change(own)
+		w = own
+	}
+	return r.CPU.Prepare(w)
+}
+
+func (r *rounder) Run(op ops.Op, a *ops.Args) {
+	own := *a
+	if roundable(op, a) {
+		own.T[1] = r.activations(a.T[1])
+	}
+	r.CPU.Run(op, &own)
+}
+
+// scaleAt is where a block of a type has its float16 scale.
+func scaleAt(dtype tensor.DType) int {
+	if dtype == tensor.Q6_K {
+		return 208
+	}
+	return 0
+}
+
+// codesAt is where the codes of a block, a byte for each or two, start.
+func codesAt(dtype tensor.DType) int {
+	return map[tensor.DType]int{
+		tensor.Q8_0: 2, tensor.Q4_0: 2, tensor.Q4_1: 4, tensor.Q5_0: 6, tensor.Q5_1: 8, tensor.Q4_K: 16, tensor.Q5_K: 48, tensor.Q6_K: 0,
+	}[dtype]
+}
+
+// A backend may round activations, but the bounds that hold then still find
+// weights of which one block is wrong, and activations rounded otherwise.
+func TestRoundedProducts(t *testing.T) {
+	if underRace {
+		t.Skip("skip: not all cases run under the race detector")
+	}
+	nothing := func(tensor.Tensor) {}
+	scaled := func(factor float32) func(tensor.Tensor) tensor.Tensor {
+		return func(x tensor.Tensor) tensor.Tensor {
+			y := roundActivations(x)
+			enlarge(y, factor)
+			return y
+		}
+	}
+	for _, test := range []struct {
+		name        string
+		right       bool
+		activations func(tensor.Tensor) tensor.Tensor
+		change      func(w tensor.Tensor)
+	}{
+		{"nothing rounded", true, func(x tensor.Tensor) tensor.Tensor { return x }, nothing},
+		{"rounded", true, roundActivations, nothing},
+		{"steps of max/128", false, scaled(127. / 128), nothing},
+		{"rounded towards zero", false, func(x tensor.Tensor) tensor.Tensor {
+			y := roundActivations(x)
+			for i := range x.Dim(0) {
+				for from := 0; from < x.Dim(1); from += activationBlock {
+					block := y.Slice(0, i, i+1).Slice(1, from, min(from+activationBlock, x.Dim(1))).Float32s()
+					step := max(slices.Max(block), -slices.Min(block)) / 127
+					for j := range block {
+						switch in := x.At(i, from+j); {
+						case block[j] > 0 && block[j] > in:
+							block[j] -= step
+						case block[j] < 0 && block[j] < in:
+							block[j] += step
+						}
+					}
+				}
+			}
+			return y
+		}, nothing},
+		{"one block's scale off by a tenth", false, roundActivations, func(w tensor.Tensor) {
+			b := w.Bytes()[scaleAt(w.DType()):]
+			d := tensor.F16ToFloat32(binary.LittleEndian.Uint16(b))
+			binary.LittleEndian.PutUint16(b, tensor.Float32ToF16(1.1*d))
+		}},
+		{"two quads of one block swapped", false, roundActivations, func(w tensor.Tensor) {
+			b := w.Bytes()[codesAt(w.DType()):]
+			for i := range 4 {
+				b[i], b[4+i] = b[4+i], b[i]
+			}
+		}},
+		{"the last block of a row is that before", false, roundActivations, func(w tensor.Tensor) {
+			row, size := w.DType().Bytes(w.Dim(1)), w.DType().BlockBytes()
+			if row > size {
+				copy(w.Bytes()[row-size:row], w.Bytes()[row-2*size:])
+			}
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := &rounder{ops.NewCPU(1), test.activations, test.change}
+			defer r.Close()
+			found := map[tensor.DType]error{}
+			for _, c := range byOp()[ops.OpMatMul] {
+				if dtype := c.t[2].tensor.DType(); dtype.IsBlock() && c.i[0] == 1 && found[dtype] == nil {
+					found[dtype] = c.check(r)
+				}
+			}
+			for _, g := range models() {
+				if test.right && g.frozen.IsBlock() && found[g.frozen] == nil {
+					found[g.frozen] = g.check(r)
+				}
+			}
+			for _, dtype := range weightTypes {
+				if err := found[dtype]; test.right && err != nil {
+					t.Errorf("%v: got %v, want it accepted", dtype, err)
+				} else if !test.right && err == nil && dtype.IsBlock() {
+					t.Errorf("%v: no case found it", dtype)
 				}
 			}
 		})

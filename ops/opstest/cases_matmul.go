@@ -3,12 +3,26 @@
 package opstest
 
 import (
+	"math"
+
 	"netllm/ops"
 	"netllm/tensor"
 )
 
 // weightTypes are the types that a frozen weight may have.
-var weightTypes = []tensor.DType{tensor.F32, tensor.F16, tensor.BF16, tensor.Q8_0, tensor.Q4_0}
+var weightTypes = []tensor.DType{
+	tensor.F32, tensor.F16, tensor.BF16, tensor.Q8_0, tensor.Q4_0,
+	tensor.Q4_1, tensor.Q5_0, tensor.Q5_1, tensor.Q4_K, tensor.Q5_K, tensor.Q6_K,
+}
+
+// weightShapes are m and the rows and columns of the weights that each type is
+// tried with.
+func weightShapes(dtype tensor.DType) [][3]int {
+	if dtype.BlockLen() == 256 {
+		return [][3]int{{1, 1, 256}, {1, 5, 512}, {3, 65, 256}, {4, 130, 256}, {1, 300, 1024}, {40, 33, 256}, {13, 70, 512}}
+	}
+	return [][3]int{{1, 1, 32}, {1, 5, 64}, {3, 65, 96}, {4, 130, 32}, {1, 300, 1056}, {70, 100, 64}, {13, 129, 160}}
+}
 
 // matMulCases are products of F32 views, of batches, and by weights of all types.
 func matMulCases() (cases []*opCase) {
@@ -97,7 +111,7 @@ func batchMatMul(batch, m, n, k int, l layout, transpose bool) *opCase {
 // gradient of a frozen layer.
 func weightCases() (cases []*opCase) {
 	for _, dtype := range weightTypes {
-		for _, s := range [][3]int{{1, 1, 32}, {1, 5, 64}, {3, 65, 96}, {4, 130, 32}, {1, 300, 1056}, {70, 100, 64}, {13, 129, 160}} {
+		for _, s := range weightShapes(dtype) {
 			for _, transpose := range flags {
 				for _, acc := range flags {
 					for _, l := range []layout{whole, sliced, transposed} {
@@ -128,8 +142,34 @@ func weightCases() (cases []*opCase) {
 	for _, dtype := range weightTypes { // sums of nothing
 		for _, acc := range flags {
 			c := newCase(ops.OpMatMul, "%v/no rows/%s", dtype, accName(acc))
-			c.t = [9]*operand{c.outAcc(0, acc, whole, 3, 64), c.in(whole, 3, 0), c.weight(dtype, 0, 64)}
+			c.t = [9]*operand{c.outAcc(0, acc, whole, 3, 256), c.in(whole, 3, 0), c.weight(dtype, 0, 256)}
 			c.f[0] = 1
+			cases = append(cases, c)
+		}
+	}
+	return append(cases, oddActivationCases()...)
+}
+
+// oddActivationCases are layers whose input has blocks of zeros, of tiny and of
+// large numbers, beside others, and rows with a NaN or an infinity among them.
+func oddActivationCases() (cases []*opCase) {
+	for _, dtype := range weightTypes {
+		for _, odd := range []float64{0, 1e-30, 1e-41, 1e20, nan, math.Inf(1), math.Inf(-1)} {
+			c := newCase(ops.OpMatMul, "%v/activations of %v", dtype, odd)
+			x := c.in(whole, 7, 512)
+			block := &operand{tensor: x.tensor.Slice(0, 2, 3)}
+			if math.IsNaN(odd) || math.IsInf(odd, 0) {
+				block.setRange(1, 77, 78, odd)
+			} else {
+				block.tensor = block.tensor.Slice(1, 64, 96)
+				block.set(func(int) float64 { return odd * c.rng.NormFloat64() })
+			}
+			if odd == 1e-41 { // nothing else in the row
+				all := &operand{tensor: x.tensor.Slice(0, 4, 5)}
+				all.set(func(int) float64 { return odd * c.rng.NormFloat64() })
+			}
+			c.t = [9]*operand{c.out(whole, 7, 40), x, c.weight(dtype, 40, 512)}
+			c.f[0], c.i[0] = 1, 1
 			cases = append(cases, c)
 		}
 	}
@@ -139,7 +179,8 @@ func weightCases() (cases []*opCase) {
 // rowTableCases are the primitives that pick rows by number.
 func rowTableCases() (cases []*opCase) {
 	for _, dtype := range weightTypes {
-		for _, s := range [][3]int{{1, 1, 32}, {7, 10, 64}, {0, 3, 32}, {300, 40, 128}} {
+		n := max(32, dtype.BlockLen())
+		for _, s := range [][3]int{{1, 1, n}, {7, 10, 2 * n}, {0, 3, n}, {300, 40, max(128, n)}} {
 			c := newCase(ops.OpGather, "%v/%v", dtype, s)
 			c.t = [9]*operand{c.out(offset, s[0], s[2]), c.weight(dtype, s[1], s[2]), c.ids(offset, s[1], s[0])}
 			cases = append(cases, c)

@@ -207,7 +207,7 @@ func contractFree(t *testing.T, b ops.Backend) {
 
 func contractPrepare(t *testing.T, b ops.Backend) {
 	for _, dtype := range weightTypes {
-		w := (newCase(ops.OpMatMul, "prepare")).weight(dtype, 3, 64).tensor
+		w := (newCase(ops.OpMatMul, "prepare")).weight(dtype, 3, 256).tensor
 		before := append([]byte{}, w.Bytes()...)
 		p, err := b.Prepare(w)
 		if err != nil {

@@ -184,7 +184,11 @@ func productModels() []*gradientCase {
 // frozenModels are layers whose weight is frozen, of every type.
 func frozenModels() (list []*gradientCase) {
 	for _, dtype := range weightTypes {
-		w := newCase(ops.OpMatMul, "frozen").weight(dtype, 64, 32).tensor
+		rows, columns, rank := 64, 32, 2
+		if dtype.BlockLen() > columns { // and few parameters, for the differences' sake
+			rows, columns, rank = 8, dtype.BlockLen(), 1
+		}
+		w := newCase(ops.OpMatMul, "frozen").weight(dtype, rows, columns).tensor
 		prepared := func(c *ops.Context) tensor.Tensor {
 			p, err := c.Backend.Prepare(w)
 			if err != nil {
@@ -193,17 +197,20 @@ func frozenModels() (list []*gradientCase) {
 			return p
 		}
 		list = append(list,
-			one("Linear, frozen "+dtype.String(), []int{2, 32}, func(c *ops.Context, x tensor.Tensor) tensor.Tensor {
+			one("Linear, frozen "+dtype.String(), []int{2, columns}, func(c *ops.Context, x tensor.Tensor) tensor.Tensor {
 				return ops.Linear(c, x, prepared(c))
 			}),
 			many("low-rank update of frozen "+dtype.String(), func(c *ops.Context, p []tensor.Tensor) tensor.Tensor {
-				x := ops.LayerNorm(c, c.Float32s(counting(0, 64), 2, 32), c.Float32s(counting(-1, 32), 32), c.Float32s(counting(0, 32), 32), 1)
-				x = ops.RMSNorm(c, x, c.Float32s(counting(0, 32), 32), 1e5)
+				x := ops.LayerNorm(c, c.Float32s(counting(0, 2*columns), 2, columns), c.Float32s(counting(-1, columns), columns), c.Float32s(counting(0, columns), columns), 1)
+				x = ops.RMSNorm(c, x, c.Float32s(counting(0, columns), columns), 1e5)
 				y := ops.Linear(c, x, prepared(c))
 				ops.LinearAdd(c, y, ops.Linear(c, x, p[0]), p[1], 0.25)
 				return ops.Mul(c, y, y)
-			}, []int{2, 32}, []int{64, 2}),
+			}, []int{rank, columns}, []int{rows, rank}),
 		)
+		for _, g := range list[len(list)-2:] {
+			g.frozen = dtype
+		}
 	}
 	return list
 }
