@@ -10,7 +10,7 @@ FUZZ ?= 60s
 FUZZERS := ./tensor/gguf:FuzzGGUF ./tensor/safetensors:FuzzSafetensors ./tensor/safetensors:FuzzIndex \
            ./netllm:FuzzPool ./netllm/abr:FuzzTrace
 
-.PHONY: all test test-noasm race fuzz bench benchcmp generate generate-check lint fmt vuln cover examples
+.PHONY: all test test-noasm race fuzz bench bench-peers benchcmp generate generate-check lint fmt vuln cover examples
 
 all: lint test
 
@@ -33,6 +33,12 @@ fuzz:
 
 bench:
 	$(GO) test -run='^$$' -bench=. -count=10 ./ops/asm ./bench/... | tee bench.txt
+
+# This project and others in turn, into docs/performance.md; see bench/peers.
+# PEERS_FLAGS='-only f32 -rounds 5' measures less.
+PEERS ?= ../shared/peers
+bench-peers:
+	$(GO) run ./bench/peers -peers $(PEERS) $(PEERS_FLAGS)
 
 # The same machine with generic kernels and with assembly, compared.
 benchcmp:

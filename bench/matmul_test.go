@@ -1,66 +1,68 @@
+// Products of matrices.
+
 package bench
 
 import (
 	"fmt"
-	"math/rand/v2"
-	"runtime"
 	"testing"
 
+	"netllm/bench/model"
+	"netllm/bench/suite"
+	"netllm/bench/work"
 	"netllm/ops"
 	"netllm/tensor"
 )
 
-// open returns a CPU backend with pinned threads, or skips where there are not
-// so many processors.
-func open(b *testing.B, threads int) ops.Backend {
-	b.Helper()
-	if threads > runtime.NumCPU() {
-		b.Skipf("skip: %d threads, %d processors", threads, runtime.NumCPU())
+// layers are the shapes of linear layers of a model of seven billion weights.
+var layers = []struct{ n, k int }{{4096, 4096}, {11008, 4096}, {4096, 11008}}
+
+// BenchmarkMatMul measures f32 products: of squares, and x · Wᵀ with the weights as
+// they are and as Backend.Prepare returns them.
+func BenchmarkMatMul(b *testing.B) {
+	for n := 256; n <= 4096; n *= 2 {
+		product(b, fmt.Sprintf("form=nn/m=%d/n=%d/k=%d", n, n, n), work.Product{M: n, K: n, N: n, Weights: tensor.F32})
 	}
-	cpu := ops.NewCPU(threads)
-	unpin, err := cpu.Pin()
-	if err != nil {
-		unpin = func() {}
-		b.Logf("threads are not bound: %v", err)
+	for _, l := range layers {
+		for _, m := range []int{1, 8, 64, 512} {
+			for _, prepared := range []bool{true, false} {
+				name := fmt.Sprintf("form=nt/m=%d/n=%d/k=%d/prepared=%v", m, l.n, l.k, prepared)
+				product(b, name, work.Product{M: m, K: l.k, N: l.n, Transposed: true, Weights: tensor.F32, Prepared: prepared})
+			}
+		}
 	}
-	b.Cleanup(func() {
-		unpin()
-		cpu.Close()
-	})
-	return cpu
 }
 
-// BenchmarkMatMul measures f32 products x · w and x · wᵀ.
-func BenchmarkMatMul(b *testing.B) {
-	for _, c := range []struct {
-		m, k, n int
-		form    string
-	}{
-		{256, 256, 256, "nn"}, {512, 512, 512, "nn"}, {1024, 1024, 1024, "nn"}, {2048, 2048, 2048, "nn"},
-		{1024, 1024, 1024, "nt"}, {64, 1024, 1024, "nt"}, {1, 1024, 1024, "nt"}, {5120, 64, 64, "nt"},
-	} {
-		for _, threads := range []int{1, 2} {
-			b.Run(fmt.Sprintf("dtype=f32/form=%s/m=%d/k=%d/n=%d/threads=%d", c.form, c.m, c.k, c.n, threads), func(b *testing.B) {
-				backend := open(b, threads)
-				random := func(rows, columns int) tensor.Tensor {
-					rng := rand.New(rand.NewPCG(1, 2))
-					t := tensor.New(tensor.F32, rows, columns)
-					for i := range t.Float32s() {
-						t.Float32s()[i] = rng.Float32() - 0.5
-					}
-					return t
-				}
-				out := tensor.New(tensor.F32, c.m, c.n)
-				args := &ops.Args{T: [9]tensor.Tensor{out, random(c.m, c.k), random(c.k, c.n)}, F: [8]float32{1}}
-				if c.form == "nt" {
-					args.T[2], args.I[0] = random(c.n, c.k), 1
-				}
-				b.SetBytes(4 * int64(c.m*c.k+c.k*c.n+c.m*c.n))
-				for b.Loop() {
-					backend.Run(ops.OpMatMul, args)
-				}
-				b.ReportMetric(2*float64(c.m*c.k*c.n)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
-			})
+// BenchmarkQuantMatMul measures x · Wᵀ with weights of every type but F32.
+func BenchmarkQuantMatMul(b *testing.B) {
+	const n, k = 4096, 4096
+	for _, dtype := range quantTypes() {
+		for _, m := range []int{1, 8, 512} {
+			name := fmt.Sprintf("dtype=%v/m=%d/n=%d/k=%d", dtype, m, n, k)
+			product(b, name, work.Product{M: m, K: k, N: n, Transposed: true, Weights: dtype})
+		}
+	}
+}
+
+// quantTypes returns all types of weights but F32.
+func quantTypes() []tensor.DType {
+	var list []tensor.DType
+	for d := range tensor.DType(255) {
+		if d.IsFloat() && d != tensor.F32 {
+			list = append(list, d)
+		}
+	}
+	return list
+}
+
+func product(b *testing.B, name string, p work.Product) {
+	suite.Run(b, name, func(_ *testing.B, backend ops.Backend) (*work.Work, error) { return p.New(backend) })
+}
+
+// TestQuantTypes checks that every type has random blocks to be measured with.
+func TestQuantTypes(t *testing.T) {
+	for _, dtype := range quantTypes() {
+		if _, err := model.Random(dtype, 1, 1, 1, 512); err != nil {
+			t.Error(err)
 		}
 	}
 }

@@ -52,27 +52,43 @@ func (o *Observation) StateFloat32(dst []float32) {
 	}
 }
 
-// push puts chunk c in as the newest step.
-func (o *Observation) push(c Chunk) {
-	o.Last = c
+// chunkSizes are the sizes of one chunk as an observation has them.
+type chunkSizes struct {
+	bytes [Qualities]int
+	mbyte [Qualities]float64
+}
+
+// sizesOf returns the sizes of every chunk of a session.
+func sizesOf(v *Video) *[Chunks]chunkSizes {
+	sizes := new([Chunks]chunkSizes)
+	for i := range sizes {
+		for q := range Qualities {
+			sizes[i].bytes[q] = v.ChunkBytes[q][i]
+			sizes[i].mbyte[q] = float64(v.ChunkBytes[q][i]) / 1000 / 1000
+		}
+	}
+	return sizes
+}
+
+// push makes the state that of o.Last, the newest step, which is filled in
+// already. next are the sizes of the chunk after it.
+func (o *Observation) push(next *chunkSizes) {
+	c := &o.Last
 	o.Remaining = Chunks - 1 - c.Index
-	next := (c.Index + 1) % Chunks
-	for q := range o.NextBytes {
-		o.NextBytes[q] = o.Video.ChunkBytes[q][next]
-	}
-	for f := range o.State {
-		copy(o.State[f][:], o.State[f][1:])
-	}
-	const newest = History - 1
+	o.NextBytes = next.bytes
 	size := float64(c.SizeBytes)
-	o.State[RowBitrate][newest] = float64(c.BitrateKbps) / float64(BitratesKbps[Qualities-1])
-	o.State[RowBuffer][newest] = c.BufferSec / normalizerSec
-	o.State[RowThroughput][newest] = size / c.DelayMs / 1000
-	o.State[RowDownload][newest] = c.DelayMs / 1000 / normalizerSec
-	for q, bytes := range o.NextBytes {
-		o.State[RowNextSizes][q] = float64(bytes) / 1000 / 1000
-	}
-	o.State[RowRemaining][newest] = float64(o.Remaining) / Chunks
+	shift(&o.State[RowBitrate], float64(c.BitrateKbps)/float64(BitratesKbps[Qualities-1]))
+	shift(&o.State[RowBuffer], c.BufferSec/normalizerSec)
+	shift(&o.State[RowThroughput], size/c.DelayMs/1000)
+	shift(&o.State[RowDownload], c.DelayMs/1000/normalizerSec)
+	o.State[RowNextSizes] = next.mbyte
+	shift(&o.State[RowRemaining], float64(o.Remaining)/Chunks)
+}
+
+// shift moves a row of history by one step and puts in the newest. Assigned
+// one by one, the elements stay in registers: a copy would be a call.
+func shift(row *[History]float64, newest float64) {
+	row[0], row[1], row[2], row[3], row[4], row[5] = row[1], row[2], row[3], row[4], row[5], newest
 }
 
 // EnvConfig says what an [Env] plays.
@@ -88,6 +104,8 @@ type EnvConfig struct {
 // it at a time; neither Reset nor Step allocates.
 type Env struct {
 	config  EnvConfig
+	valid   map[*Trace]bool // traces of config.Sessions, checked once
+	sizes   *[Chunks]chunkSizes
 	sim     simulator
 	rng     MT19937
 	obs     Observation
@@ -105,12 +123,14 @@ func NewEnv(config EnvConfig) (*Env, error) {
 	if err := config.Video.Validate(); err != nil {
 		return nil, fmt.Errorf("abr: video %q: %w", config.Video.Name, err)
 	}
+	e := &Env{config: config, valid: make(map[*Trace]bool), sizes: sizesOf(config.Video)}
 	for i, s := range config.Sessions {
-		if err := s.validate(); err != nil {
+		if err := e.validate(s); err != nil {
 			return nil, fmt.Errorf("abr: session %d: %w", i, err)
 		}
+		e.valid[s.Trace] = true
 	}
-	return &Env{config: config}, nil
+	return e, nil
 }
 
 // Reset starts one of the sessions, drawn from seed as the noise is, and
@@ -127,12 +147,23 @@ func (e *Env) Reset(seed uint64) (*Observation, error) {
 // ResetSession starts session s, with noise (if it is on) drawn from seed. The
 // last chunk's delay and reward of the observation are those of chunk 0.
 func (e *Env) ResetSession(s Session, seed uint64) (*Observation, error) {
-	if err := s.validate(); err != nil {
+	if err := e.validate(s); err != nil {
 		return nil, fmt.Errorf("abr: %w", err)
 	}
-	e.rng.Seed(fold32(seed))
+	if e.config.Noise { // else nothing is drawn, and seeding takes as long as ten chunks
+		e.rng.Seed(fold32(seed))
+	}
 	e.begin(s)
 	return &e.obs, nil
+}
+
+// validate checks session s. Walking a trace takes as long as a session: those
+// that NewEnv has walked, which nothing changes since, are not walked again.
+func (e *Env) validate(s Session) error {
+	if e.valid[s.Trace] {
+		return s.validateStart()
+	}
+	return s.validate()
 }
 
 func (e *Env) begin(s Session) {
@@ -143,8 +174,15 @@ func (e *Env) begin(s Session) {
 	}
 	e.sim.start(s)
 	e.obs = Observation{Video: e.config.Video}
-	e.obs.push(e.sim.fetch(0))
+	e.fetch(0)
 	e.running = true
+}
+
+// fetch downloads the next chunk and shows it to the agent, with the sizes of
+// the one after it; after the last one, those of chunk 0.
+func (e *Env) fetch(quality int) {
+	e.sim.fetchTo(&e.obs.Last, quality)
+	e.obs.push(&e.sizes[e.sim.chunk%Chunks])
 }
 
 // Step fetches the next chunk in the given quality. It fails if there is no
@@ -156,7 +194,7 @@ func (e *Env) Step(quality int) (netllm.Step[*Observation], error) {
 	if quality < 0 || quality >= Qualities {
 		return netllm.Step[*Observation]{}, fmt.Errorf("abr: quality %d, want 0 to %d", quality, Qualities-1)
 	}
-	e.obs.push(e.sim.fetch(quality))
+	e.fetch(quality)
 	e.running = e.obs.Remaining > 0
 	return netllm.Step[*Observation]{Obs: &e.obs, Reward: e.obs.Last.Reward, Terminated: !e.running}, nil
 }

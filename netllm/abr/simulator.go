@@ -74,7 +74,14 @@ func (s *simulator) start(session Session) {
 }
 
 // fetch downloads the next chunk in quality q.
-func (s *simulator) fetch(q int) Chunk {
+func (s *simulator) fetch(q int) (c Chunk) {
+	s.fetchTo(&c, q)
+	return c
+}
+
+// fetchTo is fetch into a chunk that the caller has: the simulator's time goes
+// into copying as much as into computing.
+func (s *simulator) fetchTo(c *Chunk, q int) {
 	size := s.video.ChunkBytes[q][s.chunk]
 	delayMs := float64(s.download(float64(size))*1000) + rttMs
 	if s.noise != nil {
@@ -90,16 +97,13 @@ func (s *simulator) fetch(q int) Chunk {
 		returnedMs = s.sleep(sleepMs)
 	}
 
-	c := Chunk{
-		Index: s.chunk, Quality: q, BitrateKbps: BitratesKbps[q], SizeBytes: size,
-		DelayMs: delayMs, BufferSec: s.bufMs / 1000, RebufferSec: rebufferMs / 1000,
-		SleepMs: sleepMs, SleepReturnedMs: returnedMs,
-		TraceRow: s.row, TraceSec: s.sec,
-	}
+	c.Index, c.Quality, c.BitrateKbps, c.SizeBytes = s.chunk, q, BitratesKbps[q], size
+	c.DelayMs, c.BufferSec, c.RebufferSec = delayMs, s.bufMs/1000, rebufferMs/1000
+	c.SleepMs, c.SleepReturnedMs = sleepMs, returnedMs
+	c.TraceRow, c.TraceSec = s.row, s.sec
 	c.Reward = QoE(q, s.prevQ, c.RebufferSec)
 	s.prevQ = q
 	s.chunk++
-	return c
 }
 
 // download moves the trace's clock until size bytes have arrived and returns

@@ -135,6 +135,10 @@ func (s Session) validate() error {
 	if err := s.Trace.Validate(); err != nil {
 		return fmt.Errorf("trace %q: %w", s.Trace.Name, err)
 	}
+	return s.validateStart()
+}
+
+func (s Session) validateStart() error {
 	if s.StartRow < 1 || s.StartRow >= s.Trace.Rows() {
 		return fmt.Errorf("trace %q: start row %d, want 1 to %d", s.Trace.Name, s.StartRow, s.Trace.Rows()-1)
 	}

@@ -4,13 +4,14 @@
 
 #include "textflag.h"
 
-// func blockGemvQ8_0x1AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
-// Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·blockGemvQ8_0x1AVX512(SB), NOSPLIT, $0-72
+// func blockGemvQ8_0x1AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
+// Requires: AVX, AVX512F, AVX512VNNI, MMX+
+TEXT ·blockGemvQ8_0x1AVX512(SB), NOSPLIT, $0-80
 	MOVQ y+0(FP), DX
 	MOVQ ldy+8(FP), R12
 	MOVQ strips+16(FP), SI
 	MOVQ count+48(FP), R11
+	MOVQ ahead+64(FP), R13
 
 strip:
 	MOVQ    x+24(FP), DI
@@ -20,6 +21,23 @@ strip:
 	VMOVUPS 64(AX), Z1
 
 unit:
+	PREFETCHT1       (SI)(R13*1)
+	PREFETCHT1       64(SI)(R13*1)
+	PREFETCHT1       128(SI)(R13*1)
+	PREFETCHT1       192(SI)(R13*1)
+	PREFETCHT1       256(SI)(R13*1)
+	PREFETCHT1       320(SI)(R13*1)
+	PREFETCHT1       384(SI)(R13*1)
+	PREFETCHT1       448(SI)(R13*1)
+	PREFETCHT1       512(SI)(R13*1)
+	PREFETCHT1       576(SI)(R13*1)
+	PREFETCHT1       640(SI)(R13*1)
+	PREFETCHT1       704(SI)(R13*1)
+	PREFETCHT1       768(SI)(R13*1)
+	PREFETCHT1       832(SI)(R13*1)
+	PREFETCHT1       896(SI)(R13*1)
+	PREFETCHT1       960(SI)(R13*1)
+	PREFETCHT1       1024(SI)(R13*1)
 	VPBROADCASTD     48(DI), Z2
 	VPBROADCASTD     48(DI), Z3
 	VMOVDQU32        (SI), Z5
@@ -74,13 +92,13 @@ unit:
 	ADDQ             $+64, DI
 	DECQ             CX
 	JNZ              unit
-	VBROADCASTSS     alpha+64(FP), Z5
+	VBROADCASTSS     alpha+72(FP), Z5
 	VMULPS           Z5, Z0, Z0
 	VMULPS           Z5, Z1, Z1
-	MOVL             beta+68(FP), AX
+	MOVL             beta+76(FP), AX
 	ADDL             AX, AX
 	JZ               write
-	VBROADCASTSS     beta+68(FP), Z5
+	VBROADCASTSS     beta+76(FP), Z5
 	MOVQ             DX, AX
 	VFMADD231PS      (AX), Z5, Z0
 	VFMADD231PS      64(AX), Z5, Z1
@@ -95,13 +113,14 @@ write:
 	VZEROUPPER
 	RET
 
-// func blockGemvQ8_0x2AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
-// Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·blockGemvQ8_0x2AVX512(SB), NOSPLIT, $0-72
+// func blockGemvQ8_0x2AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
+// Requires: AVX, AVX512F, AVX512VNNI, MMX+
+TEXT ·blockGemvQ8_0x2AVX512(SB), NOSPLIT, $0-80
 	MOVQ y+0(FP), DX
 	MOVQ ldy+8(FP), R12
 	MOVQ strips+16(FP), SI
 	MOVQ count+48(FP), R11
+	MOVQ ahead+64(FP), R13
 
 strip:
 	MOVQ    x+24(FP), DI
@@ -115,6 +134,23 @@ strip:
 	VMOVUPS 192(AX), Z3
 
 unit:
+	PREFETCHT1       (SI)(R13*1)
+	PREFETCHT1       64(SI)(R13*1)
+	PREFETCHT1       128(SI)(R13*1)
+	PREFETCHT1       192(SI)(R13*1)
+	PREFETCHT1       256(SI)(R13*1)
+	PREFETCHT1       320(SI)(R13*1)
+	PREFETCHT1       384(SI)(R13*1)
+	PREFETCHT1       448(SI)(R13*1)
+	PREFETCHT1       512(SI)(R13*1)
+	PREFETCHT1       576(SI)(R13*1)
+	PREFETCHT1       640(SI)(R13*1)
+	PREFETCHT1       704(SI)(R13*1)
+	PREFETCHT1       768(SI)(R13*1)
+	PREFETCHT1       832(SI)(R13*1)
+	PREFETCHT1       896(SI)(R13*1)
+	PREFETCHT1       960(SI)(R13*1)
+	PREFETCHT1       1024(SI)(R13*1)
 	VPBROADCASTD     48(DI), Z4
 	VPBROADCASTD     48(DI), Z5
 	VPBROADCASTD     48(R8), Z6
@@ -202,15 +238,15 @@ unit:
 	ADDQ             $+64, R8
 	DECQ             CX
 	JNZ              unit
-	VBROADCASTSS     alpha+64(FP), Z9
+	VBROADCASTSS     alpha+72(FP), Z9
 	VMULPS           Z9, Z0, Z0
 	VMULPS           Z9, Z1, Z1
 	VMULPS           Z9, Z2, Z2
 	VMULPS           Z9, Z3, Z3
-	MOVL             beta+68(FP), AX
+	MOVL             beta+76(FP), AX
 	ADDL             AX, AX
 	JZ               write
-	VBROADCASTSS     beta+68(FP), Z9
+	VBROADCASTSS     beta+76(FP), Z9
 	MOVQ             DX, AX
 	VFMADD231PS      (AX), Z9, Z0
 	VFMADD231PS      64(AX), Z9, Z1
@@ -231,13 +267,14 @@ write:
 	VZEROUPPER
 	RET
 
-// func blockGemvQ8_0x4AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
-// Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·blockGemvQ8_0x4AVX512(SB), NOSPLIT, $0-72
+// func blockGemvQ8_0x4AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
+// Requires: AVX, AVX512F, AVX512VNNI, MMX+
+TEXT ·blockGemvQ8_0x4AVX512(SB), NOSPLIT, $0-80
 	MOVQ y+0(FP), DX
 	MOVQ ldy+8(FP), R12
 	MOVQ strips+16(FP), SI
 	MOVQ count+48(FP), R11
+	MOVQ ahead+64(FP), R13
 
 strip:
 	MOVQ    x+24(FP), DI
@@ -259,6 +296,23 @@ strip:
 	VMOVUPS 448(AX), Z7
 
 unit:
+	PREFETCHT1       (SI)(R13*1)
+	PREFETCHT1       64(SI)(R13*1)
+	PREFETCHT1       128(SI)(R13*1)
+	PREFETCHT1       192(SI)(R13*1)
+	PREFETCHT1       256(SI)(R13*1)
+	PREFETCHT1       320(SI)(R13*1)
+	PREFETCHT1       384(SI)(R13*1)
+	PREFETCHT1       448(SI)(R13*1)
+	PREFETCHT1       512(SI)(R13*1)
+	PREFETCHT1       576(SI)(R13*1)
+	PREFETCHT1       640(SI)(R13*1)
+	PREFETCHT1       704(SI)(R13*1)
+	PREFETCHT1       768(SI)(R13*1)
+	PREFETCHT1       832(SI)(R13*1)
+	PREFETCHT1       896(SI)(R13*1)
+	PREFETCHT1       960(SI)(R13*1)
+	PREFETCHT1       1024(SI)(R13*1)
 	VPBROADCASTD     48(DI), Z8
 	VPBROADCASTD     48(DI), Z9
 	VPBROADCASTD     48(R8), Z10
@@ -412,7 +466,7 @@ unit:
 	ADDQ             $+64, R10
 	DECQ             CX
 	JNZ              unit
-	VBROADCASTSS     alpha+64(FP), Z17
+	VBROADCASTSS     alpha+72(FP), Z17
 	VMULPS           Z17, Z0, Z0
 	VMULPS           Z17, Z1, Z1
 	VMULPS           Z17, Z2, Z2
@@ -421,10 +475,10 @@ unit:
 	VMULPS           Z17, Z5, Z5
 	VMULPS           Z17, Z6, Z6
 	VMULPS           Z17, Z7, Z7
-	MOVL             beta+68(FP), AX
+	MOVL             beta+76(FP), AX
 	ADDL             AX, AX
 	JZ               write
-	VBROADCASTSS     beta+68(FP), Z17
+	VBROADCASTSS     beta+76(FP), Z17
 	MOVQ             DX, AX
 	VFMADD231PS      (AX), Z17, Z0
 	VFMADD231PS      64(AX), Z17, Z1
@@ -457,9 +511,9 @@ write:
 	VZEROUPPER
 	RET
 
-// func blockGemvQ4_0x1AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
-// Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·blockGemvQ4_0x1AVX512(SB), NOSPLIT, $0-72
+// func blockGemvQ4_0x1AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
+// Requires: AVX, AVX512F, AVX512VNNI, MMX+
+TEXT ·blockGemvQ4_0x1AVX512(SB), NOSPLIT, $0-80
 	MOVL         $0x0f0f0f0f, AX
 	VPBROADCASTD AX, Z9
 	MOVL         $0xf0f0f0f0, AX
@@ -468,6 +522,7 @@ TEXT ·blockGemvQ4_0x1AVX512(SB), NOSPLIT, $0-72
 	MOVQ         ldy+8(FP), R12
 	MOVQ         strips+16(FP), SI
 	MOVQ         count+48(FP), R11
+	MOVQ         ahead+64(FP), R13
 
 strip:
 	MOVQ    x+24(FP), DI
@@ -477,6 +532,15 @@ strip:
 	VMOVUPS 64(AX), Z1
 
 unit:
+	PREFETCHT1       (SI)(R13*1)
+	PREFETCHT1       64(SI)(R13*1)
+	PREFETCHT1       128(SI)(R13*1)
+	PREFETCHT1       192(SI)(R13*1)
+	PREFETCHT1       256(SI)(R13*1)
+	PREFETCHT1       320(SI)(R13*1)
+	PREFETCHT1       384(SI)(R13*1)
+	PREFETCHT1       448(SI)(R13*1)
+	PREFETCHT1       512(SI)(R13*1)
 	VPBROADCASTD     40(DI), Z2
 	VPXORD           Z3, Z3, Z3
 	VPBROADCASTD     40(DI), Z4
@@ -537,13 +601,13 @@ unit:
 	ADDQ             $+64, DI
 	DECQ             CX
 	JNZ              unit
-	VBROADCASTSS     alpha+64(FP), Z7
+	VBROADCASTSS     alpha+72(FP), Z7
 	VMULPS           Z7, Z0, Z0
 	VMULPS           Z7, Z1, Z1
-	MOVL             beta+68(FP), AX
+	MOVL             beta+76(FP), AX
 	ADDL             AX, AX
 	JZ               write
-	VBROADCASTSS     beta+68(FP), Z7
+	VBROADCASTSS     beta+76(FP), Z7
 	MOVQ             DX, AX
 	VFMADD231PS      (AX), Z7, Z0
 	VFMADD231PS      64(AX), Z7, Z1
@@ -558,15 +622,16 @@ write:
 	VZEROUPPER
 	RET
 
-// func blockGemvQ4_0x2AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
-// Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·blockGemvQ4_0x2AVX512(SB), NOSPLIT, $0-72
+// func blockGemvQ4_0x2AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
+// Requires: AVX, AVX512F, AVX512VNNI, MMX+
+TEXT ·blockGemvQ4_0x2AVX512(SB), NOSPLIT, $0-80
 	MOVL         $0x0f0f0f0f, AX
 	VPBROADCASTD AX, Z11
 	MOVQ         y+0(FP), DX
 	MOVQ         ldy+8(FP), R12
 	MOVQ         strips+16(FP), SI
 	MOVQ         count+48(FP), R11
+	MOVQ         ahead+64(FP), R13
 
 strip:
 	MOVQ    x+24(FP), DI
@@ -580,6 +645,15 @@ strip:
 	VMOVUPS 192(AX), Z3
 
 unit:
+	PREFETCHT1       (SI)(R13*1)
+	PREFETCHT1       64(SI)(R13*1)
+	PREFETCHT1       128(SI)(R13*1)
+	PREFETCHT1       192(SI)(R13*1)
+	PREFETCHT1       256(SI)(R13*1)
+	PREFETCHT1       320(SI)(R13*1)
+	PREFETCHT1       384(SI)(R13*1)
+	PREFETCHT1       448(SI)(R13*1)
+	PREFETCHT1       512(SI)(R13*1)
 	VPBROADCASTD     40(DI), Z4
 	VPBROADCASTD     40(DI), Z5
 	VPBROADCASTD     40(R8), Z6
@@ -675,15 +749,15 @@ unit:
 	ADDQ             $+64, R8
 	DECQ             CX
 	JNZ              unit
-	VBROADCASTSS     alpha+64(FP), Z9
+	VBROADCASTSS     alpha+72(FP), Z9
 	VMULPS           Z9, Z0, Z0
 	VMULPS           Z9, Z1, Z1
 	VMULPS           Z9, Z2, Z2
 	VMULPS           Z9, Z3, Z3
-	MOVL             beta+68(FP), AX
+	MOVL             beta+76(FP), AX
 	ADDL             AX, AX
 	JZ               write
-	VBROADCASTSS     beta+68(FP), Z9
+	VBROADCASTSS     beta+76(FP), Z9
 	MOVQ             DX, AX
 	VFMADD231PS      (AX), Z9, Z0
 	VFMADD231PS      64(AX), Z9, Z1
@@ -704,15 +778,16 @@ write:
 	VZEROUPPER
 	RET
 
-// func blockGemvQ4_0x4AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
-// Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·blockGemvQ4_0x4AVX512(SB), NOSPLIT, $0-72
+// func blockGemvQ4_0x4AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
+// Requires: AVX, AVX512F, AVX512VNNI, MMX+
+TEXT ·blockGemvQ4_0x4AVX512(SB), NOSPLIT, $0-80
 	MOVL         $0x0f0f0f0f, AX
 	VPBROADCASTD AX, Z19
 	MOVQ         y+0(FP), DX
 	MOVQ         ldy+8(FP), R12
 	MOVQ         strips+16(FP), SI
 	MOVQ         count+48(FP), R11
+	MOVQ         ahead+64(FP), R13
 
 strip:
 	MOVQ    x+24(FP), DI
@@ -734,6 +809,15 @@ strip:
 	VMOVUPS 448(AX), Z7
 
 unit:
+	PREFETCHT1       (SI)(R13*1)
+	PREFETCHT1       64(SI)(R13*1)
+	PREFETCHT1       128(SI)(R13*1)
+	PREFETCHT1       192(SI)(R13*1)
+	PREFETCHT1       256(SI)(R13*1)
+	PREFETCHT1       320(SI)(R13*1)
+	PREFETCHT1       384(SI)(R13*1)
+	PREFETCHT1       448(SI)(R13*1)
+	PREFETCHT1       512(SI)(R13*1)
 	VPBROADCASTD     40(DI), Z8
 	VPBROADCASTD     40(DI), Z9
 	VPBROADCASTD     40(R8), Z10
@@ -895,7 +979,7 @@ unit:
 	ADDQ             $+64, R10
 	DECQ             CX
 	JNZ              unit
-	VBROADCASTSS     alpha+64(FP), Z17
+	VBROADCASTSS     alpha+72(FP), Z17
 	VMULPS           Z17, Z0, Z0
 	VMULPS           Z17, Z1, Z1
 	VMULPS           Z17, Z2, Z2
@@ -904,10 +988,10 @@ unit:
 	VMULPS           Z17, Z5, Z5
 	VMULPS           Z17, Z6, Z6
 	VMULPS           Z17, Z7, Z7
-	MOVL             beta+68(FP), AX
+	MOVL             beta+76(FP), AX
 	ADDL             AX, AX
 	JZ               write
-	VBROADCASTSS     beta+68(FP), Z17
+	VBROADCASTSS     beta+76(FP), Z17
 	MOVQ             DX, AX
 	VFMADD231PS      (AX), Z17, Z0
 	VFMADD231PS      64(AX), Z17, Z1
@@ -940,9 +1024,9 @@ write:
 	VZEROUPPER
 	RET
 
-// func blockGemvQ4_1x1AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
-// Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·blockGemvQ4_1x1AVX512(SB), NOSPLIT, $0-72
+// func blockGemvQ4_1x1AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
+// Requires: AVX, AVX512F, AVX512VNNI, MMX+
+TEXT ·blockGemvQ4_1x1AVX512(SB), NOSPLIT, $0-80
 	MOVL         $0x0f0f0f0f, AX
 	VPBROADCASTD AX, Z9
 	MOVL         $0xf0f0f0f0, AX
@@ -951,6 +1035,7 @@ TEXT ·blockGemvQ4_1x1AVX512(SB), NOSPLIT, $0-72
 	MOVQ         ldy+8(FP), R12
 	MOVQ         strips+16(FP), SI
 	MOVQ         count+48(FP), R11
+	MOVQ         ahead+64(FP), R13
 
 strip:
 	MOVQ    x+24(FP), DI
@@ -960,6 +1045,16 @@ strip:
 	VMOVUPS 64(AX), Z1
 
 unit:
+	PREFETCHT1       (SI)(R13*1)
+	PREFETCHT1       64(SI)(R13*1)
+	PREFETCHT1       128(SI)(R13*1)
+	PREFETCHT1       192(SI)(R13*1)
+	PREFETCHT1       256(SI)(R13*1)
+	PREFETCHT1       320(SI)(R13*1)
+	PREFETCHT1       384(SI)(R13*1)
+	PREFETCHT1       448(SI)(R13*1)
+	PREFETCHT1       512(SI)(R13*1)
+	PREFETCHT1       576(SI)(R13*1)
 	VPXORD           Z2, Z2, Z2
 	VPXORD           Z3, Z3, Z3
 	VPXORD           Z4, Z4, Z4
@@ -1024,13 +1119,13 @@ unit:
 	ADDQ             $+64, DI
 	DECQ             CX
 	JNZ              unit
-	VBROADCASTSS     alpha+64(FP), Z7
+	VBROADCASTSS     alpha+72(FP), Z7
 	VMULPS           Z7, Z0, Z0
 	VMULPS           Z7, Z1, Z1
-	MOVL             beta+68(FP), AX
+	MOVL             beta+76(FP), AX
 	ADDL             AX, AX
 	JZ               write
-	VBROADCASTSS     beta+68(FP), Z7
+	VBROADCASTSS     beta+76(FP), Z7
 	MOVQ             DX, AX
 	VFMADD231PS      (AX), Z7, Z0
 	VFMADD231PS      64(AX), Z7, Z1
@@ -1045,15 +1140,16 @@ write:
 	VZEROUPPER
 	RET
 
-// func blockGemvQ4_1x2AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
-// Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·blockGemvQ4_1x2AVX512(SB), NOSPLIT, $0-72
+// func blockGemvQ4_1x2AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
+// Requires: AVX, AVX512F, AVX512VNNI, MMX+
+TEXT ·blockGemvQ4_1x2AVX512(SB), NOSPLIT, $0-80
 	MOVL         $0x0f0f0f0f, AX
 	VPBROADCASTD AX, Z11
 	MOVQ         y+0(FP), DX
 	MOVQ         ldy+8(FP), R12
 	MOVQ         strips+16(FP), SI
 	MOVQ         count+48(FP), R11
+	MOVQ         ahead+64(FP), R13
 
 strip:
 	MOVQ    x+24(FP), DI
@@ -1067,6 +1163,16 @@ strip:
 	VMOVUPS 192(AX), Z3
 
 unit:
+	PREFETCHT1       (SI)(R13*1)
+	PREFETCHT1       64(SI)(R13*1)
+	PREFETCHT1       128(SI)(R13*1)
+	PREFETCHT1       192(SI)(R13*1)
+	PREFETCHT1       256(SI)(R13*1)
+	PREFETCHT1       320(SI)(R13*1)
+	PREFETCHT1       384(SI)(R13*1)
+	PREFETCHT1       448(SI)(R13*1)
+	PREFETCHT1       512(SI)(R13*1)
+	PREFETCHT1       576(SI)(R13*1)
 	VPXORD           Z4, Z4, Z4
 	VPXORD           Z5, Z5, Z5
 	VPXORD           Z6, Z6, Z6
@@ -1168,15 +1274,15 @@ unit:
 	ADDQ             $+64, R8
 	DECQ             CX
 	JNZ              unit
-	VBROADCASTSS     alpha+64(FP), Z9
+	VBROADCASTSS     alpha+72(FP), Z9
 	VMULPS           Z9, Z0, Z0
 	VMULPS           Z9, Z1, Z1
 	VMULPS           Z9, Z2, Z2
 	VMULPS           Z9, Z3, Z3
-	MOVL             beta+68(FP), AX
+	MOVL             beta+76(FP), AX
 	ADDL             AX, AX
 	JZ               write
-	VBROADCASTSS     beta+68(FP), Z9
+	VBROADCASTSS     beta+76(FP), Z9
 	MOVQ             DX, AX
 	VFMADD231PS      (AX), Z9, Z0
 	VFMADD231PS      64(AX), Z9, Z1
@@ -1197,15 +1303,16 @@ write:
 	VZEROUPPER
 	RET
 
-// func blockGemvQ4_1x4AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
-// Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·blockGemvQ4_1x4AVX512(SB), NOSPLIT, $0-72
+// func blockGemvQ4_1x4AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
+// Requires: AVX, AVX512F, AVX512VNNI, MMX+
+TEXT ·blockGemvQ4_1x4AVX512(SB), NOSPLIT, $0-80
 	MOVL         $0x0f0f0f0f, AX
 	VPBROADCASTD AX, Z19
 	MOVQ         y+0(FP), DX
 	MOVQ         ldy+8(FP), R12
 	MOVQ         strips+16(FP), SI
 	MOVQ         count+48(FP), R11
+	MOVQ         ahead+64(FP), R13
 
 strip:
 	MOVQ    x+24(FP), DI
@@ -1227,6 +1334,16 @@ strip:
 	VMOVUPS 448(AX), Z7
 
 unit:
+	PREFETCHT1       (SI)(R13*1)
+	PREFETCHT1       64(SI)(R13*1)
+	PREFETCHT1       128(SI)(R13*1)
+	PREFETCHT1       192(SI)(R13*1)
+	PREFETCHT1       256(SI)(R13*1)
+	PREFETCHT1       320(SI)(R13*1)
+	PREFETCHT1       384(SI)(R13*1)
+	PREFETCHT1       448(SI)(R13*1)
+	PREFETCHT1       512(SI)(R13*1)
+	PREFETCHT1       576(SI)(R13*1)
 	VPXORD           Z8, Z8, Z8
 	VPXORD           Z9, Z9, Z9
 	VPXORD           Z10, Z10, Z10
@@ -1398,7 +1515,7 @@ unit:
 	ADDQ             $+64, R10
 	DECQ             CX
 	JNZ              unit
-	VBROADCASTSS     alpha+64(FP), Z17
+	VBROADCASTSS     alpha+72(FP), Z17
 	VMULPS           Z17, Z0, Z0
 	VMULPS           Z17, Z1, Z1
 	VMULPS           Z17, Z2, Z2
@@ -1407,10 +1524,10 @@ unit:
 	VMULPS           Z17, Z5, Z5
 	VMULPS           Z17, Z6, Z6
 	VMULPS           Z17, Z7, Z7
-	MOVL             beta+68(FP), AX
+	MOVL             beta+76(FP), AX
 	ADDL             AX, AX
 	JZ               write
-	VBROADCASTSS     beta+68(FP), Z17
+	VBROADCASTSS     beta+76(FP), Z17
 	MOVQ             DX, AX
 	VFMADD231PS      (AX), Z17, Z0
 	VFMADD231PS      64(AX), Z17, Z1
@@ -1443,9 +1560,9 @@ write:
 	VZEROUPPER
 	RET
 
-// func blockGemvQ5_0x1AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI
-TEXT ·blockGemvQ5_0x1AVX512(SB), NOSPLIT, $0-72
+// func blockGemvQ5_0x1AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+TEXT ·blockGemvQ5_0x1AVX512(SB), NOSPLIT, $0-80
 	MOVL         $0x0f0f0f0f, AX
 	VPBROADCASTD AX, Z7
 	MOVL         $0x10101010, AX
@@ -1454,6 +1571,7 @@ TEXT ·blockGemvQ5_0x1AVX512(SB), NOSPLIT, $0-72
 	MOVQ         ldy+8(FP), R12
 	MOVQ         strips+16(FP), SI
 	MOVQ         count+48(FP), R11
+	MOVQ         ahead+64(FP), R13
 
 strip:
 	MOVQ    x+24(FP), DI
@@ -1463,6 +1581,17 @@ strip:
 	VMOVUPS 64(AX), Z1
 
 unit:
+	PREFETCHT1       (SI)(R13*1)
+	PREFETCHT1       64(SI)(R13*1)
+	PREFETCHT1       128(SI)(R13*1)
+	PREFETCHT1       192(SI)(R13*1)
+	PREFETCHT1       256(SI)(R13*1)
+	PREFETCHT1       320(SI)(R13*1)
+	PREFETCHT1       384(SI)(R13*1)
+	PREFETCHT1       448(SI)(R13*1)
+	PREFETCHT1       512(SI)(R13*1)
+	PREFETCHT1       576(SI)(R13*1)
+	PREFETCHT1       640(SI)(R13*1)
 	VPBROADCASTD     44(DI), Z2
 	VPBROADCASTD     44(DI), Z3
 	VPANDD           (SI), Z7, Z5
@@ -1557,13 +1686,13 @@ unit:
 	ADDQ             $+64, DI
 	DECQ             CX
 	JNZ              unit
-	VBROADCASTSS     alpha+64(FP), Z5
+	VBROADCASTSS     alpha+72(FP), Z5
 	VMULPS           Z5, Z0, Z0
 	VMULPS           Z5, Z1, Z1
-	MOVL             beta+68(FP), AX
+	MOVL             beta+76(FP), AX
 	ADDL             AX, AX
 	JZ               write
-	VBROADCASTSS     beta+68(FP), Z5
+	VBROADCASTSS     beta+76(FP), Z5
 	MOVQ             DX, AX
 	VFMADD231PS      (AX), Z5, Z0
 	VFMADD231PS      64(AX), Z5, Z1
@@ -1578,9 +1707,9 @@ write:
 	VZEROUPPER
 	RET
 
-// func blockGemvQ5_0x2AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI
-TEXT ·blockGemvQ5_0x2AVX512(SB), NOSPLIT, $0-72
+// func blockGemvQ5_0x2AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+TEXT ·blockGemvQ5_0x2AVX512(SB), NOSPLIT, $0-80
 	MOVL         $0x0f0f0f0f, AX
 	VPBROADCASTD AX, Z11
 	MOVL         $0x10101010, AX
@@ -1589,6 +1718,7 @@ TEXT ·blockGemvQ5_0x2AVX512(SB), NOSPLIT, $0-72
 	MOVQ         ldy+8(FP), R12
 	MOVQ         strips+16(FP), SI
 	MOVQ         count+48(FP), R11
+	MOVQ         ahead+64(FP), R13
 
 strip:
 	MOVQ    x+24(FP), DI
@@ -1602,6 +1732,17 @@ strip:
 	VMOVUPS 192(AX), Z3
 
 unit:
+	PREFETCHT1       (SI)(R13*1)
+	PREFETCHT1       64(SI)(R13*1)
+	PREFETCHT1       128(SI)(R13*1)
+	PREFETCHT1       192(SI)(R13*1)
+	PREFETCHT1       256(SI)(R13*1)
+	PREFETCHT1       320(SI)(R13*1)
+	PREFETCHT1       384(SI)(R13*1)
+	PREFETCHT1       448(SI)(R13*1)
+	PREFETCHT1       512(SI)(R13*1)
+	PREFETCHT1       576(SI)(R13*1)
+	PREFETCHT1       640(SI)(R13*1)
 	VPBROADCASTD     44(DI), Z4
 	VPBROADCASTD     44(DI), Z5
 	VPBROADCASTD     44(R8), Z6
@@ -1729,15 +1870,15 @@ unit:
 	ADDQ             $+64, R8
 	DECQ             CX
 	JNZ              unit
-	VBROADCASTSS     alpha+64(FP), Z9
+	VBROADCASTSS     alpha+72(FP), Z9
 	VMULPS           Z9, Z0, Z0
 	VMULPS           Z9, Z1, Z1
 	VMULPS           Z9, Z2, Z2
 	VMULPS           Z9, Z3, Z3
-	MOVL             beta+68(FP), AX
+	MOVL             beta+76(FP), AX
 	ADDL             AX, AX
 	JZ               write
-	VBROADCASTSS     beta+68(FP), Z9
+	VBROADCASTSS     beta+76(FP), Z9
 	MOVQ             DX, AX
 	VFMADD231PS      (AX), Z9, Z0
 	VFMADD231PS      64(AX), Z9, Z1
@@ -1758,9 +1899,9 @@ write:
 	VZEROUPPER
 	RET
 
-// func blockGemvQ5_0x4AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI
-TEXT ·blockGemvQ5_0x4AVX512(SB), NOSPLIT, $0-72
+// func blockGemvQ5_0x4AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+TEXT ·blockGemvQ5_0x4AVX512(SB), NOSPLIT, $0-80
 	MOVL         $0x0f0f0f0f, AX
 	VPBROADCASTD AX, Z19
 	MOVL         $0x10101010, AX
@@ -1769,6 +1910,7 @@ TEXT ·blockGemvQ5_0x4AVX512(SB), NOSPLIT, $0-72
 	MOVQ         ldy+8(FP), R12
 	MOVQ         strips+16(FP), SI
 	MOVQ         count+48(FP), R11
+	MOVQ         ahead+64(FP), R13
 
 strip:
 	MOVQ    x+24(FP), DI
@@ -1790,6 +1932,17 @@ strip:
 	VMOVUPS 448(AX), Z7
 
 unit:
+	PREFETCHT1       (SI)(R13*1)
+	PREFETCHT1       64(SI)(R13*1)
+	PREFETCHT1       128(SI)(R13*1)
+	PREFETCHT1       192(SI)(R13*1)
+	PREFETCHT1       256(SI)(R13*1)
+	PREFETCHT1       320(SI)(R13*1)
+	PREFETCHT1       384(SI)(R13*1)
+	PREFETCHT1       448(SI)(R13*1)
+	PREFETCHT1       512(SI)(R13*1)
+	PREFETCHT1       576(SI)(R13*1)
+	PREFETCHT1       640(SI)(R13*1)
 	VPBROADCASTD     44(DI), Z8
 	VPBROADCASTD     44(DI), Z9
 	VPBROADCASTD     44(R8), Z10
@@ -1983,7 +2136,7 @@ unit:
 	ADDQ             $+64, R10
 	DECQ             CX
 	JNZ              unit
-	VBROADCASTSS     alpha+64(FP), Z17
+	VBROADCASTSS     alpha+72(FP), Z17
 	VMULPS           Z17, Z0, Z0
 	VMULPS           Z17, Z1, Z1
 	VMULPS           Z17, Z2, Z2
@@ -1992,10 +2145,10 @@ unit:
 	VMULPS           Z17, Z5, Z5
 	VMULPS           Z17, Z6, Z6
 	VMULPS           Z17, Z7, Z7
-	MOVL             beta+68(FP), AX
+	MOVL             beta+76(FP), AX
 	ADDL             AX, AX
 	JZ               write
-	VBROADCASTSS     beta+68(FP), Z17
+	VBROADCASTSS     beta+76(FP), Z17
 	MOVQ             DX, AX
 	VFMADD231PS      (AX), Z17, Z0
 	VFMADD231PS      64(AX), Z17, Z1
@@ -2028,9 +2181,9 @@ write:
 	VZEROUPPER
 	RET
 
-// func blockGemvQ5_1x1AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI
-TEXT ·blockGemvQ5_1x1AVX512(SB), NOSPLIT, $0-72
+// func blockGemvQ5_1x1AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+TEXT ·blockGemvQ5_1x1AVX512(SB), NOSPLIT, $0-80
 	MOVL         $0x0f0f0f0f, AX
 	VPBROADCASTD AX, Z7
 	MOVL         $0x10101010, AX
@@ -2039,6 +2192,7 @@ TEXT ·blockGemvQ5_1x1AVX512(SB), NOSPLIT, $0-72
 	MOVQ         ldy+8(FP), R12
 	MOVQ         strips+16(FP), SI
 	MOVQ         count+48(FP), R11
+	MOVQ         ahead+64(FP), R13
 
 strip:
 	MOVQ    x+24(FP), DI
@@ -2048,6 +2202,18 @@ strip:
 	VMOVUPS 64(AX), Z1
 
 unit:
+	PREFETCHT1       (SI)(R13*1)
+	PREFETCHT1       64(SI)(R13*1)
+	PREFETCHT1       128(SI)(R13*1)
+	PREFETCHT1       192(SI)(R13*1)
+	PREFETCHT1       256(SI)(R13*1)
+	PREFETCHT1       320(SI)(R13*1)
+	PREFETCHT1       384(SI)(R13*1)
+	PREFETCHT1       448(SI)(R13*1)
+	PREFETCHT1       512(SI)(R13*1)
+	PREFETCHT1       576(SI)(R13*1)
+	PREFETCHT1       640(SI)(R13*1)
+	PREFETCHT1       704(SI)(R13*1)
 	VPXORD           Z2, Z2, Z2
 	VPXORD           Z3, Z3, Z3
 	VPANDD           (SI), Z7, Z5
@@ -2146,13 +2312,13 @@ unit:
 	ADDQ             $+64, DI
 	DECQ             CX
 	JNZ              unit
-	VBROADCASTSS     alpha+64(FP), Z5
+	VBROADCASTSS     alpha+72(FP), Z5
 	VMULPS           Z5, Z0, Z0
 	VMULPS           Z5, Z1, Z1
-	MOVL             beta+68(FP), AX
+	MOVL             beta+76(FP), AX
 	ADDL             AX, AX
 	JZ               write
-	VBROADCASTSS     beta+68(FP), Z5
+	VBROADCASTSS     beta+76(FP), Z5
 	MOVQ             DX, AX
 	VFMADD231PS      (AX), Z5, Z0
 	VFMADD231PS      64(AX), Z5, Z1
@@ -2167,9 +2333,9 @@ write:
 	VZEROUPPER
 	RET
 
-// func blockGemvQ5_1x2AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI
-TEXT ·blockGemvQ5_1x2AVX512(SB), NOSPLIT, $0-72
+// func blockGemvQ5_1x2AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+TEXT ·blockGemvQ5_1x2AVX512(SB), NOSPLIT, $0-80
 	MOVL         $0x0f0f0f0f, AX
 	VPBROADCASTD AX, Z11
 	MOVL         $0x10101010, AX
@@ -2178,6 +2344,7 @@ TEXT ·blockGemvQ5_1x2AVX512(SB), NOSPLIT, $0-72
 	MOVQ         ldy+8(FP), R12
 	MOVQ         strips+16(FP), SI
 	MOVQ         count+48(FP), R11
+	MOVQ         ahead+64(FP), R13
 
 strip:
 	MOVQ    x+24(FP), DI
@@ -2191,6 +2358,18 @@ strip:
 	VMOVUPS 192(AX), Z3
 
 unit:
+	PREFETCHT1       (SI)(R13*1)
+	PREFETCHT1       64(SI)(R13*1)
+	PREFETCHT1       128(SI)(R13*1)
+	PREFETCHT1       192(SI)(R13*1)
+	PREFETCHT1       256(SI)(R13*1)
+	PREFETCHT1       320(SI)(R13*1)
+	PREFETCHT1       384(SI)(R13*1)
+	PREFETCHT1       448(SI)(R13*1)
+	PREFETCHT1       512(SI)(R13*1)
+	PREFETCHT1       576(SI)(R13*1)
+	PREFETCHT1       640(SI)(R13*1)
+	PREFETCHT1       704(SI)(R13*1)
 	VPXORD           Z4, Z4, Z4
 	VPXORD           Z5, Z5, Z5
 	VPXORD           Z6, Z6, Z6
@@ -2324,15 +2503,15 @@ unit:
 	ADDQ             $+64, R8
 	DECQ             CX
 	JNZ              unit
-	VBROADCASTSS     alpha+64(FP), Z9
+	VBROADCASTSS     alpha+72(FP), Z9
 	VMULPS           Z9, Z0, Z0
 	VMULPS           Z9, Z1, Z1
 	VMULPS           Z9, Z2, Z2
 	VMULPS           Z9, Z3, Z3
-	MOVL             beta+68(FP), AX
+	MOVL             beta+76(FP), AX
 	ADDL             AX, AX
 	JZ               write
-	VBROADCASTSS     beta+68(FP), Z9
+	VBROADCASTSS     beta+76(FP), Z9
 	MOVQ             DX, AX
 	VFMADD231PS      (AX), Z9, Z0
 	VFMADD231PS      64(AX), Z9, Z1
@@ -2353,9 +2532,9 @@ write:
 	VZEROUPPER
 	RET
 
-// func blockGemvQ5_1x4AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI
-TEXT ·blockGemvQ5_1x4AVX512(SB), NOSPLIT, $0-72
+// func blockGemvQ5_1x4AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+TEXT ·blockGemvQ5_1x4AVX512(SB), NOSPLIT, $0-80
 	MOVL         $0x0f0f0f0f, AX
 	VPBROADCASTD AX, Z19
 	MOVL         $0x10101010, AX
@@ -2364,6 +2543,7 @@ TEXT ·blockGemvQ5_1x4AVX512(SB), NOSPLIT, $0-72
 	MOVQ         ldy+8(FP), R12
 	MOVQ         strips+16(FP), SI
 	MOVQ         count+48(FP), R11
+	MOVQ         ahead+64(FP), R13
 
 strip:
 	MOVQ    x+24(FP), DI
@@ -2385,6 +2565,18 @@ strip:
 	VMOVUPS 448(AX), Z7
 
 unit:
+	PREFETCHT1       (SI)(R13*1)
+	PREFETCHT1       64(SI)(R13*1)
+	PREFETCHT1       128(SI)(R13*1)
+	PREFETCHT1       192(SI)(R13*1)
+	PREFETCHT1       256(SI)(R13*1)
+	PREFETCHT1       320(SI)(R13*1)
+	PREFETCHT1       384(SI)(R13*1)
+	PREFETCHT1       448(SI)(R13*1)
+	PREFETCHT1       512(SI)(R13*1)
+	PREFETCHT1       576(SI)(R13*1)
+	PREFETCHT1       640(SI)(R13*1)
+	PREFETCHT1       704(SI)(R13*1)
 	VPXORD           Z8, Z8, Z8
 	VPXORD           Z9, Z9, Z9
 	VPXORD           Z10, Z10, Z10
@@ -2588,7 +2780,7 @@ unit:
 	ADDQ             $+64, R10
 	DECQ             CX
 	JNZ              unit
-	VBROADCASTSS     alpha+64(FP), Z17
+	VBROADCASTSS     alpha+72(FP), Z17
 	VMULPS           Z17, Z0, Z0
 	VMULPS           Z17, Z1, Z1
 	VMULPS           Z17, Z2, Z2
@@ -2597,10 +2789,10 @@ unit:
 	VMULPS           Z17, Z5, Z5
 	VMULPS           Z17, Z6, Z6
 	VMULPS           Z17, Z7, Z7
-	MOVL             beta+68(FP), AX
+	MOVL             beta+76(FP), AX
 	ADDL             AX, AX
 	JZ               write
-	VBROADCASTSS     beta+68(FP), Z17
+	VBROADCASTSS     beta+76(FP), Z17
 	MOVQ             DX, AX
 	VFMADD231PS      (AX), Z17, Z0
 	VFMADD231PS      64(AX), Z17, Z1
@@ -2633,9 +2825,9 @@ write:
 	VZEROUPPER
 	RET
 
-// func blockGemvQ4_Kx1AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
-// Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·blockGemvQ4_Kx1AVX512(SB), NOSPLIT, $0-72
+// func blockGemvQ4_Kx1AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
+// Requires: AVX, AVX512F, AVX512VNNI, MMX+
+TEXT ·blockGemvQ4_Kx1AVX512(SB), NOSPLIT, $0-80
 	MOVL         $0x0f0f0f0f, AX
 	VPBROADCASTD AX, Z13
 	MOVL         $0xf0f0f0f0, AX
@@ -2644,6 +2836,7 @@ TEXT ·blockGemvQ4_Kx1AVX512(SB), NOSPLIT, $0-72
 	MOVQ         ldy+8(FP), R12
 	MOVQ         strips+16(FP), SI
 	MOVQ         count+48(FP), R11
+	MOVQ         ahead+64(FP), R13
 
 strip:
 	MOVQ    x+24(FP), DI
@@ -2661,6 +2854,15 @@ unit:
 	MOVL      $0x00000008, BX
 
 block:
+	PREFETCHT1        (SI)(R13*1)
+	PREFETCHT1        64(SI)(R13*1)
+	PREFETCHT1        128(SI)(R13*1)
+	PREFETCHT1        192(SI)(R13*1)
+	PREFETCHT1        256(SI)(R13*1)
+	PREFETCHT1        320(SI)(R13*1)
+	PREFETCHT1        384(SI)(R13*1)
+	PREFETCHT1        448(SI)(R13*1)
+	PREFETCHT1        512(SI)(R13*1)
 	VPXORD            Z2, Z2, Z2
 	VPXORD            Z3, Z3, Z3
 	VPXORD            Z4, Z4, Z4
@@ -2735,13 +2937,13 @@ block:
 	JNZ               block
 	DECQ              CX
 	JNZ               unit
-	VBROADCASTSS      alpha+64(FP), Z11
+	VBROADCASTSS      alpha+72(FP), Z11
 	VMULPS            Z11, Z0, Z0
 	VMULPS            Z11, Z1, Z1
-	MOVL              beta+68(FP), AX
+	MOVL              beta+76(FP), AX
 	ADDL              AX, AX
 	JZ                write
-	VBROADCASTSS      beta+68(FP), Z11
+	VBROADCASTSS      beta+76(FP), Z11
 	MOVQ              DX, AX
 	VFMADD231PS       (AX), Z11, Z0
 	VFMADD231PS       64(AX), Z11, Z1
@@ -2756,15 +2958,16 @@ write:
 	VZEROUPPER
 	RET
 
-// func blockGemvQ4_Kx2AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
-// Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·blockGemvQ4_Kx2AVX512(SB), NOSPLIT, $0-72
+// func blockGemvQ4_Kx2AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
+// Requires: AVX, AVX512F, AVX512VNNI, MMX+
+TEXT ·blockGemvQ4_Kx2AVX512(SB), NOSPLIT, $0-80
 	MOVL         $0x0f0f0f0f, AX
 	VPBROADCASTD AX, Z15
 	MOVQ         y+0(FP), DX
 	MOVQ         ldy+8(FP), R12
 	MOVQ         strips+16(FP), SI
 	MOVQ         count+48(FP), R11
+	MOVQ         ahead+64(FP), R13
 
 strip:
 	MOVQ    x+24(FP), DI
@@ -2786,6 +2989,15 @@ unit:
 	MOVL      $0x00000008, BX
 
 block:
+	PREFETCHT1        (SI)(R13*1)
+	PREFETCHT1        64(SI)(R13*1)
+	PREFETCHT1        128(SI)(R13*1)
+	PREFETCHT1        192(SI)(R13*1)
+	PREFETCHT1        256(SI)(R13*1)
+	PREFETCHT1        320(SI)(R13*1)
+	PREFETCHT1        384(SI)(R13*1)
+	PREFETCHT1        448(SI)(R13*1)
+	PREFETCHT1        512(SI)(R13*1)
 	VPXORD            Z4, Z4, Z4
 	VPXORD            Z5, Z5, Z5
 	VPXORD            Z6, Z6, Z6
@@ -2897,15 +3109,15 @@ block:
 	JNZ               block
 	DECQ              CX
 	JNZ               unit
-	VBROADCASTSS      alpha+64(FP), Z13
+	VBROADCASTSS      alpha+72(FP), Z13
 	VMULPS            Z13, Z0, Z0
 	VMULPS            Z13, Z1, Z1
 	VMULPS            Z13, Z2, Z2
 	VMULPS            Z13, Z3, Z3
-	MOVL              beta+68(FP), AX
+	MOVL              beta+76(FP), AX
 	ADDL              AX, AX
 	JZ                write
-	VBROADCASTSS      beta+68(FP), Z13
+	VBROADCASTSS      beta+76(FP), Z13
 	MOVQ              DX, AX
 	VFMADD231PS       (AX), Z13, Z0
 	VFMADD231PS       64(AX), Z13, Z1
@@ -2926,15 +3138,16 @@ write:
 	VZEROUPPER
 	RET
 
-// func blockGemvQ4_Kx4AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
-// Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·blockGemvQ4_Kx4AVX512(SB), NOSPLIT, $0-72
+// func blockGemvQ4_Kx4AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
+// Requires: AVX, AVX512F, AVX512VNNI, MMX+
+TEXT ·blockGemvQ4_Kx4AVX512(SB), NOSPLIT, $0-80
 	MOVL         $0x0f0f0f0f, AX
 	VPBROADCASTD AX, Z23
 	MOVQ         y+0(FP), DX
 	MOVQ         ldy+8(FP), R12
 	MOVQ         strips+16(FP), SI
 	MOVQ         count+48(FP), R11
+	MOVQ         ahead+64(FP), R13
 
 strip:
 	MOVQ    x+24(FP), DI
@@ -2964,6 +3177,15 @@ unit:
 	MOVL      $0x00000008, BX
 
 block:
+	PREFETCHT1        (SI)(R13*1)
+	PREFETCHT1        64(SI)(R13*1)
+	PREFETCHT1        128(SI)(R13*1)
+	PREFETCHT1        192(SI)(R13*1)
+	PREFETCHT1        256(SI)(R13*1)
+	PREFETCHT1        320(SI)(R13*1)
+	PREFETCHT1        384(SI)(R13*1)
+	PREFETCHT1        448(SI)(R13*1)
+	PREFETCHT1        512(SI)(R13*1)
 	VPXORD            Z8, Z8, Z8
 	VPXORD            Z9, Z9, Z9
 	VPXORD            Z10, Z10, Z10
@@ -3145,7 +3367,7 @@ block:
 	JNZ               block
 	DECQ              CX
 	JNZ               unit
-	VBROADCASTSS      alpha+64(FP), Z21
+	VBROADCASTSS      alpha+72(FP), Z21
 	VMULPS            Z21, Z0, Z0
 	VMULPS            Z21, Z1, Z1
 	VMULPS            Z21, Z2, Z2
@@ -3154,10 +3376,10 @@ block:
 	VMULPS            Z21, Z5, Z5
 	VMULPS            Z21, Z6, Z6
 	VMULPS            Z21, Z7, Z7
-	MOVL              beta+68(FP), AX
+	MOVL              beta+76(FP), AX
 	ADDL              AX, AX
 	JZ                write
-	VBROADCASTSS      beta+68(FP), Z21
+	VBROADCASTSS      beta+76(FP), Z21
 	MOVQ              DX, AX
 	VFMADD231PS       (AX), Z21, Z0
 	VFMADD231PS       64(AX), Z21, Z1
@@ -3190,9 +3412,9 @@ write:
 	VZEROUPPER
 	RET
 
-// func blockGemvQ5_Kx1AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI
-TEXT ·blockGemvQ5_Kx1AVX512(SB), NOSPLIT, $0-72
+// func blockGemvQ5_Kx1AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+TEXT ·blockGemvQ5_Kx1AVX512(SB), NOSPLIT, $0-80
 	MOVL         $0x0f0f0f0f, AX
 	VPBROADCASTD AX, Z11
 	MOVL         $0x10101010, AX
@@ -3201,6 +3423,7 @@ TEXT ·blockGemvQ5_Kx1AVX512(SB), NOSPLIT, $0-72
 	MOVQ         ldy+8(FP), R12
 	MOVQ         strips+16(FP), SI
 	MOVQ         count+48(FP), R11
+	MOVQ         ahead+64(FP), R13
 
 strip:
 	MOVQ    x+24(FP), DI
@@ -3218,6 +3441,17 @@ unit:
 	MOVL      $0x00000008, BX
 
 block:
+	PREFETCHT1        (SI)(R13*1)
+	PREFETCHT1        64(SI)(R13*1)
+	PREFETCHT1        128(SI)(R13*1)
+	PREFETCHT1        192(SI)(R13*1)
+	PREFETCHT1        256(SI)(R13*1)
+	PREFETCHT1        320(SI)(R13*1)
+	PREFETCHT1        384(SI)(R13*1)
+	PREFETCHT1        448(SI)(R13*1)
+	PREFETCHT1        512(SI)(R13*1)
+	PREFETCHT1        576(SI)(R13*1)
+	PREFETCHT1        640(SI)(R13*1)
 	VPXORD            Z2, Z2, Z2
 	VPXORD            Z3, Z3, Z3
 	VPANDD            (SI), Z11, Z9
@@ -3326,13 +3560,13 @@ block:
 	JNZ               block
 	DECQ              CX
 	JNZ               unit
-	VBROADCASTSS      alpha+64(FP), Z9
+	VBROADCASTSS      alpha+72(FP), Z9
 	VMULPS            Z9, Z0, Z0
 	VMULPS            Z9, Z1, Z1
-	MOVL              beta+68(FP), AX
+	MOVL              beta+76(FP), AX
 	ADDL              AX, AX
 	JZ                write
-	VBROADCASTSS      beta+68(FP), Z9
+	VBROADCASTSS      beta+76(FP), Z9
 	MOVQ              DX, AX
 	VFMADD231PS       (AX), Z9, Z0
 	VFMADD231PS       64(AX), Z9, Z1
@@ -3347,9 +3581,9 @@ write:
 	VZEROUPPER
 	RET
 
-// func blockGemvQ5_Kx2AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI
-TEXT ·blockGemvQ5_Kx2AVX512(SB), NOSPLIT, $0-72
+// func blockGemvQ5_Kx2AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+TEXT ·blockGemvQ5_Kx2AVX512(SB), NOSPLIT, $0-80
 	MOVL         $0x0f0f0f0f, AX
 	VPBROADCASTD AX, Z15
 	MOVL         $0x10101010, AX
@@ -3358,6 +3592,7 @@ TEXT ·blockGemvQ5_Kx2AVX512(SB), NOSPLIT, $0-72
 	MOVQ         ldy+8(FP), R12
 	MOVQ         strips+16(FP), SI
 	MOVQ         count+48(FP), R11
+	MOVQ         ahead+64(FP), R13
 
 strip:
 	MOVQ    x+24(FP), DI
@@ -3379,6 +3614,17 @@ unit:
 	MOVL      $0x00000008, BX
 
 block:
+	PREFETCHT1        (SI)(R13*1)
+	PREFETCHT1        64(SI)(R13*1)
+	PREFETCHT1        128(SI)(R13*1)
+	PREFETCHT1        192(SI)(R13*1)
+	PREFETCHT1        256(SI)(R13*1)
+	PREFETCHT1        320(SI)(R13*1)
+	PREFETCHT1        384(SI)(R13*1)
+	PREFETCHT1        448(SI)(R13*1)
+	PREFETCHT1        512(SI)(R13*1)
+	PREFETCHT1        576(SI)(R13*1)
+	PREFETCHT1        640(SI)(R13*1)
 	VPXORD            Z4, Z4, Z4
 	VPXORD            Z5, Z5, Z5
 	VPXORD            Z6, Z6, Z6
@@ -3522,15 +3768,15 @@ block:
 	JNZ               block
 	DECQ              CX
 	JNZ               unit
-	VBROADCASTSS      alpha+64(FP), Z13
+	VBROADCASTSS      alpha+72(FP), Z13
 	VMULPS            Z13, Z0, Z0
 	VMULPS            Z13, Z1, Z1
 	VMULPS            Z13, Z2, Z2
 	VMULPS            Z13, Z3, Z3
-	MOVL              beta+68(FP), AX
+	MOVL              beta+76(FP), AX
 	ADDL              AX, AX
 	JZ                write
-	VBROADCASTSS      beta+68(FP), Z13
+	VBROADCASTSS      beta+76(FP), Z13
 	MOVQ              DX, AX
 	VFMADD231PS       (AX), Z13, Z0
 	VFMADD231PS       64(AX), Z13, Z1
@@ -3551,9 +3797,9 @@ write:
 	VZEROUPPER
 	RET
 
-// func blockGemvQ5_Kx4AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI
-TEXT ·blockGemvQ5_Kx4AVX512(SB), NOSPLIT, $0-72
+// func blockGemvQ5_Kx4AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+TEXT ·blockGemvQ5_Kx4AVX512(SB), NOSPLIT, $0-80
 	MOVL         $0x0f0f0f0f, AX
 	VPBROADCASTD AX, Z23
 	MOVL         $0x10101010, AX
@@ -3562,6 +3808,7 @@ TEXT ·blockGemvQ5_Kx4AVX512(SB), NOSPLIT, $0-72
 	MOVQ         ldy+8(FP), R12
 	MOVQ         strips+16(FP), SI
 	MOVQ         count+48(FP), R11
+	MOVQ         ahead+64(FP), R13
 
 strip:
 	MOVQ    x+24(FP), DI
@@ -3591,6 +3838,17 @@ unit:
 	MOVL      $0x00000008, BX
 
 block:
+	PREFETCHT1        (SI)(R13*1)
+	PREFETCHT1        64(SI)(R13*1)
+	PREFETCHT1        128(SI)(R13*1)
+	PREFETCHT1        192(SI)(R13*1)
+	PREFETCHT1        256(SI)(R13*1)
+	PREFETCHT1        320(SI)(R13*1)
+	PREFETCHT1        384(SI)(R13*1)
+	PREFETCHT1        448(SI)(R13*1)
+	PREFETCHT1        512(SI)(R13*1)
+	PREFETCHT1        576(SI)(R13*1)
+	PREFETCHT1        640(SI)(R13*1)
 	VPXORD            Z8, Z8, Z8
 	VPXORD            Z9, Z9, Z9
 	VPXORD            Z10, Z10, Z10
@@ -3804,7 +4062,7 @@ block:
 	JNZ               block
 	DECQ              CX
 	JNZ               unit
-	VBROADCASTSS      alpha+64(FP), Z21
+	VBROADCASTSS      alpha+72(FP), Z21
 	VMULPS            Z21, Z0, Z0
 	VMULPS            Z21, Z1, Z1
 	VMULPS            Z21, Z2, Z2
@@ -3813,10 +4071,10 @@ block:
 	VMULPS            Z21, Z5, Z5
 	VMULPS            Z21, Z6, Z6
 	VMULPS            Z21, Z7, Z7
-	MOVL              beta+68(FP), AX
+	MOVL              beta+76(FP), AX
 	ADDL              AX, AX
 	JZ                write
-	VBROADCASTSS      beta+68(FP), Z21
+	VBROADCASTSS      beta+76(FP), Z21
 	MOVQ              DX, AX
 	VFMADD231PS       (AX), Z21, Z0
 	VFMADD231PS       64(AX), Z21, Z1
@@ -3849,9 +4107,9 @@ write:
 	VZEROUPPER
 	RET
 
-// func blockGemvQ6_Kx1AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
-// Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·blockGemvQ6_Kx1AVX512(SB), NOSPLIT, $0-72
+// func blockGemvQ6_Kx1AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
+// Requires: AVX, AVX512F, AVX512VNNI, MMX+
+TEXT ·blockGemvQ6_Kx1AVX512(SB), NOSPLIT, $0-80
 	MOVL         $0x0f0f0f0f, AX
 	VPBROADCASTD AX, Z11
 	MOVL         $0x30303030, AX
@@ -3860,6 +4118,7 @@ TEXT ·blockGemvQ6_Kx1AVX512(SB), NOSPLIT, $0-72
 	MOVQ         ldy+8(FP), R12
 	MOVQ         strips+16(FP), SI
 	MOVQ         count+48(FP), R11
+	MOVQ         ahead+64(FP), R13
 
 strip:
 	MOVQ    x+24(FP), DI
@@ -3875,6 +4134,19 @@ unit:
 	MOVL      $0x00000008, BX
 
 block:
+	PREFETCHT1       (SI)(R13*1)
+	PREFETCHT1       64(SI)(R13*1)
+	PREFETCHT1       128(SI)(R13*1)
+	PREFETCHT1       192(SI)(R13*1)
+	PREFETCHT1       256(SI)(R13*1)
+	PREFETCHT1       320(SI)(R13*1)
+	PREFETCHT1       384(SI)(R13*1)
+	PREFETCHT1       448(SI)(R13*1)
+	PREFETCHT1       512(SI)(R13*1)
+	PREFETCHT1       576(SI)(R13*1)
+	PREFETCHT1       640(SI)(R13*1)
+	PREFETCHT1       704(SI)(R13*1)
+	PREFETCHT1       768(SI)(R13*1)
 	VPBROADCASTD     52(DI), Z2
 	VPBROADCASTD     56(DI), Z3
 	VPBROADCASTD     52(DI), Z4
@@ -3985,13 +4257,13 @@ block:
 	JNZ              block
 	DECQ             CX
 	JNZ              unit
-	VBROADCASTSS     alpha+64(FP), Z9
+	VBROADCASTSS     alpha+72(FP), Z9
 	VMULPS           Z9, Z0, Z0
 	VMULPS           Z9, Z1, Z1
-	MOVL             beta+68(FP), AX
+	MOVL             beta+76(FP), AX
 	ADDL             AX, AX
 	JZ               write
-	VBROADCASTSS     beta+68(FP), Z9
+	VBROADCASTSS     beta+76(FP), Z9
 	MOVQ             DX, AX
 	VFMADD231PS      (AX), Z9, Z0
 	VFMADD231PS      64(AX), Z9, Z1
@@ -4006,9 +4278,9 @@ write:
 	VZEROUPPER
 	RET
 
-// func blockGemvQ6_Kx2AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
-// Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·blockGemvQ6_Kx2AVX512(SB), NOSPLIT, $0-72
+// func blockGemvQ6_Kx2AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
+// Requires: AVX, AVX512F, AVX512VNNI, MMX+
+TEXT ·blockGemvQ6_Kx2AVX512(SB), NOSPLIT, $0-80
 	MOVL         $0x0f0f0f0f, AX
 	VPBROADCASTD AX, Z17
 	MOVL         $0x30303030, AX
@@ -4017,6 +4289,7 @@ TEXT ·blockGemvQ6_Kx2AVX512(SB), NOSPLIT, $0-72
 	MOVQ         ldy+8(FP), R12
 	MOVQ         strips+16(FP), SI
 	MOVQ         count+48(FP), R11
+	MOVQ         ahead+64(FP), R13
 
 strip:
 	MOVQ    x+24(FP), DI
@@ -4036,6 +4309,19 @@ unit:
 	MOVL      $0x00000008, BX
 
 block:
+	PREFETCHT1       (SI)(R13*1)
+	PREFETCHT1       64(SI)(R13*1)
+	PREFETCHT1       128(SI)(R13*1)
+	PREFETCHT1       192(SI)(R13*1)
+	PREFETCHT1       256(SI)(R13*1)
+	PREFETCHT1       320(SI)(R13*1)
+	PREFETCHT1       384(SI)(R13*1)
+	PREFETCHT1       448(SI)(R13*1)
+	PREFETCHT1       512(SI)(R13*1)
+	PREFETCHT1       576(SI)(R13*1)
+	PREFETCHT1       640(SI)(R13*1)
+	PREFETCHT1       704(SI)(R13*1)
+	PREFETCHT1       768(SI)(R13*1)
 	VPBROADCASTD     52(DI), Z4
 	VPBROADCASTD     56(DI), Z5
 	VPBROADCASTD     52(DI), Z6
@@ -4187,15 +4473,15 @@ block:
 	JNZ              block
 	DECQ             CX
 	JNZ              unit
-	VBROADCASTSS     alpha+64(FP), Z15
+	VBROADCASTSS     alpha+72(FP), Z15
 	VMULPS           Z15, Z0, Z0
 	VMULPS           Z15, Z1, Z1
 	VMULPS           Z15, Z2, Z2
 	VMULPS           Z15, Z3, Z3
-	MOVL             beta+68(FP), AX
+	MOVL             beta+76(FP), AX
 	ADDL             AX, AX
 	JZ               write
-	VBROADCASTSS     beta+68(FP), Z15
+	VBROADCASTSS     beta+76(FP), Z15
 	MOVQ             DX, AX
 	VFMADD231PS      (AX), Z15, Z0
 	VFMADD231PS      64(AX), Z15, Z1
@@ -4216,9 +4502,9 @@ write:
 	VZEROUPPER
 	RET
 
-// func blockGemvQ6_Kx4AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
-// Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·blockGemvQ6_Kx4AVX512(SB), NOSPLIT, $0-72
+// func blockGemvQ6_Kx4AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
+// Requires: AVX, AVX512F, AVX512VNNI, MMX+
+TEXT ·blockGemvQ6_Kx4AVX512(SB), NOSPLIT, $0-80
 	MOVL         $0x0f0f0f0f, AX
 	VPBROADCASTD AX, Z29
 	MOVL         $0x30303030, AX
@@ -4227,6 +4513,7 @@ TEXT ·blockGemvQ6_Kx4AVX512(SB), NOSPLIT, $0-72
 	MOVQ         ldy+8(FP), R12
 	MOVQ         strips+16(FP), SI
 	MOVQ         count+48(FP), R11
+	MOVQ         ahead+64(FP), R13
 
 strip:
 	MOVQ    x+24(FP), DI
@@ -4254,6 +4541,19 @@ unit:
 	MOVL      $0x00000008, BX
 
 block:
+	PREFETCHT1       (SI)(R13*1)
+	PREFETCHT1       64(SI)(R13*1)
+	PREFETCHT1       128(SI)(R13*1)
+	PREFETCHT1       192(SI)(R13*1)
+	PREFETCHT1       256(SI)(R13*1)
+	PREFETCHT1       320(SI)(R13*1)
+	PREFETCHT1       384(SI)(R13*1)
+	PREFETCHT1       448(SI)(R13*1)
+	PREFETCHT1       512(SI)(R13*1)
+	PREFETCHT1       576(SI)(R13*1)
+	PREFETCHT1       640(SI)(R13*1)
+	PREFETCHT1       704(SI)(R13*1)
+	PREFETCHT1       768(SI)(R13*1)
 	VPBROADCASTD     52(DI), Z8
 	VPBROADCASTD     56(DI), Z9
 	VPBROADCASTD     52(DI), Z10
@@ -4487,7 +4787,7 @@ block:
 	JNZ              block
 	DECQ             CX
 	JNZ              unit
-	VBROADCASTSS     alpha+64(FP), Z27
+	VBROADCASTSS     alpha+72(FP), Z27
 	VMULPS           Z27, Z0, Z0
 	VMULPS           Z27, Z1, Z1
 	VMULPS           Z27, Z2, Z2
@@ -4496,10 +4796,10 @@ block:
 	VMULPS           Z27, Z5, Z5
 	VMULPS           Z27, Z6, Z6
 	VMULPS           Z27, Z7, Z7
-	MOVL             beta+68(FP), AX
+	MOVL             beta+76(FP), AX
 	ADDL             AX, AX
 	JZ               write
-	VBROADCASTSS     beta+68(FP), Z27
+	VBROADCASTSS     beta+76(FP), Z27
 	MOVQ             DX, AX
 	VFMADD231PS      (AX), Z27, Z0
 	VFMADD231PS      64(AX), Z27, Z1

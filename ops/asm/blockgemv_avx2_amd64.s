@@ -4,9 +4,9 @@
 
 #include "textflag.h"
 
-// func blockGemvQ8_0x1AVX2(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
-// Requires: AVX, AVX2, F16C, FMA3
-TEXT ·blockGemvQ8_0x1AVX2(SB), NOSPLIT, $0-72
+// func blockGemvQ8_0x1AVX2(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·blockGemvQ8_0x1AVX2(SB), NOSPLIT, $0-80
 	MOVL         $0x00010001, AX
 	VMOVD        AX, X15
 	VPBROADCASTD X15, Y9
@@ -20,6 +20,7 @@ TEXT ·blockGemvQ8_0x1AVX2(SB), NOSPLIT, $0-72
 	MOVQ         ldy+8(FP), R12
 	MOVQ         strips+16(FP), SI
 	MOVQ         count+48(FP), R11
+	MOVQ         ahead+64(FP), R8
 
 strip:
 	MOVQ    x+24(FP), DI
@@ -31,6 +32,23 @@ strip:
 	VMOVUPS 96(AX), Y3
 
 unit:
+	PREFETCHT1   (SI)(R8*1)
+	PREFETCHT1   64(SI)(R8*1)
+	PREFETCHT1   128(SI)(R8*1)
+	PREFETCHT1   192(SI)(R8*1)
+	PREFETCHT1   256(SI)(R8*1)
+	PREFETCHT1   320(SI)(R8*1)
+	PREFETCHT1   384(SI)(R8*1)
+	PREFETCHT1   448(SI)(R8*1)
+	PREFETCHT1   512(SI)(R8*1)
+	PREFETCHT1   576(SI)(R8*1)
+	PREFETCHT1   640(SI)(R8*1)
+	PREFETCHT1   704(SI)(R8*1)
+	PREFETCHT1   768(SI)(R8*1)
+	PREFETCHT1   832(SI)(R8*1)
+	PREFETCHT1   896(SI)(R8*1)
+	PREFETCHT1   960(SI)(R8*1)
+	PREFETCHT1   1024(SI)(R8*1)
 	VPXOR        (SI), Y11, Y6
 	VPABSB       Y6, Y7
 	VPBROADCASTD (DI), Y8
@@ -275,15 +293,15 @@ unit:
 	ADDQ         $+64, DI
 	DECQ         CX
 	JNZ          unit
-	VBROADCASTSS alpha+64(FP), Y6
+	VBROADCASTSS alpha+72(FP), Y6
 	VMULPS       Y6, Y0, Y0
 	VMULPS       Y6, Y1, Y1
 	VMULPS       Y6, Y2, Y2
 	VMULPS       Y6, Y3, Y3
-	MOVL         beta+68(FP), AX
+	MOVL         beta+76(FP), AX
 	ADDL         AX, AX
 	JZ           write
-	VBROADCASTSS beta+68(FP), Y6
+	VBROADCASTSS beta+76(FP), Y6
 	MOVQ         DX, AX
 	VFMADD231PS  (AX), Y6, Y0
 	VFMADD231PS  32(AX), Y6, Y1
@@ -302,9 +320,9 @@ write:
 	VZEROUPPER
 	RET
 
-// func blockGemvQ4_0x1AVX2(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
-// Requires: AVX, AVX2, F16C, FMA3
-TEXT ·blockGemvQ4_0x1AVX2(SB), NOSPLIT, $0-72
+// func blockGemvQ4_0x1AVX2(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·blockGemvQ4_0x1AVX2(SB), NOSPLIT, $0-80
 	MOVL         $0x00010001, AX
 	VMOVD        AX, X15
 	VPBROADCASTD X15, Y9
@@ -315,6 +333,7 @@ TEXT ·blockGemvQ4_0x1AVX2(SB), NOSPLIT, $0-72
 	MOVQ         ldy+8(FP), R12
 	MOVQ         strips+16(FP), SI
 	MOVQ         count+48(FP), R11
+	MOVQ         ahead+64(FP), R8
 
 strip:
 	MOVQ    x+24(FP), DI
@@ -326,6 +345,15 @@ strip:
 	VMOVUPS 96(AX), Y3
 
 unit:
+	PREFETCHT1   (SI)(R8*1)
+	PREFETCHT1   64(SI)(R8*1)
+	PREFETCHT1   128(SI)(R8*1)
+	PREFETCHT1   192(SI)(R8*1)
+	PREFETCHT1   256(SI)(R8*1)
+	PREFETCHT1   320(SI)(R8*1)
+	PREFETCHT1   384(SI)(R8*1)
+	PREFETCHT1   448(SI)(R8*1)
+	PREFETCHT1   512(SI)(R8*1)
 	VMOVDQU      (SI), Y6
 	VPSRLW       $0x04, Y6, Y7
 	VPAND        Y10, Y6, Y6
@@ -518,15 +546,15 @@ unit:
 	ADDQ         $+64, DI
 	DECQ         CX
 	JNZ          unit
-	VBROADCASTSS alpha+64(FP), Y6
+	VBROADCASTSS alpha+72(FP), Y6
 	VMULPS       Y6, Y0, Y0
 	VMULPS       Y6, Y1, Y1
 	VMULPS       Y6, Y2, Y2
 	VMULPS       Y6, Y3, Y3
-	MOVL         beta+68(FP), AX
+	MOVL         beta+76(FP), AX
 	ADDL         AX, AX
 	JZ           write
-	VBROADCASTSS beta+68(FP), Y6
+	VBROADCASTSS beta+76(FP), Y6
 	MOVQ         DX, AX
 	VFMADD231PS  (AX), Y6, Y0
 	VFMADD231PS  32(AX), Y6, Y1
@@ -545,9 +573,9 @@ write:
 	VZEROUPPER
 	RET
 
-// func blockGemvQ4_1x1AVX2(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
-// Requires: AVX, AVX2, F16C, FMA3
-TEXT ·blockGemvQ4_1x1AVX2(SB), NOSPLIT, $0-72
+// func blockGemvQ4_1x1AVX2(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·blockGemvQ4_1x1AVX2(SB), NOSPLIT, $0-80
 	MOVL         $0x00010001, AX
 	VMOVD        AX, X15
 	VPBROADCASTD X15, Y9
@@ -558,6 +586,7 @@ TEXT ·blockGemvQ4_1x1AVX2(SB), NOSPLIT, $0-72
 	MOVQ         ldy+8(FP), R12
 	MOVQ         strips+16(FP), SI
 	MOVQ         count+48(FP), R11
+	MOVQ         ahead+64(FP), R8
 
 strip:
 	MOVQ    x+24(FP), DI
@@ -569,6 +598,16 @@ strip:
 	VMOVUPS 96(AX), Y3
 
 unit:
+	PREFETCHT1   (SI)(R8*1)
+	PREFETCHT1   64(SI)(R8*1)
+	PREFETCHT1   128(SI)(R8*1)
+	PREFETCHT1   192(SI)(R8*1)
+	PREFETCHT1   256(SI)(R8*1)
+	PREFETCHT1   320(SI)(R8*1)
+	PREFETCHT1   384(SI)(R8*1)
+	PREFETCHT1   448(SI)(R8*1)
+	PREFETCHT1   512(SI)(R8*1)
+	PREFETCHT1   576(SI)(R8*1)
 	VMOVDQU      (SI), Y6
 	VPSRLW       $0x04, Y6, Y7
 	VPAND        Y10, Y6, Y6
@@ -765,15 +804,15 @@ unit:
 	ADDQ         $+64, DI
 	DECQ         CX
 	JNZ          unit
-	VBROADCASTSS alpha+64(FP), Y6
+	VBROADCASTSS alpha+72(FP), Y6
 	VMULPS       Y6, Y0, Y0
 	VMULPS       Y6, Y1, Y1
 	VMULPS       Y6, Y2, Y2
 	VMULPS       Y6, Y3, Y3
-	MOVL         beta+68(FP), AX
+	MOVL         beta+76(FP), AX
 	ADDL         AX, AX
 	JZ           write
-	VBROADCASTSS beta+68(FP), Y6
+	VBROADCASTSS beta+76(FP), Y6
 	MOVQ         DX, AX
 	VFMADD231PS  (AX), Y6, Y0
 	VFMADD231PS  32(AX), Y6, Y1
@@ -792,9 +831,9 @@ write:
 	VZEROUPPER
 	RET
 
-// func blockGemvQ5_0x1AVX2(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
-// Requires: AVX, AVX2, F16C, FMA3
-TEXT ·blockGemvQ5_0x1AVX2(SB), NOSPLIT, $0-72
+// func blockGemvQ5_0x1AVX2(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·blockGemvQ5_0x1AVX2(SB), NOSPLIT, $0-80
 	MOVL         $0x00010001, AX
 	VMOVD        AX, X15
 	VPBROADCASTD X15, Y9
@@ -811,6 +850,7 @@ TEXT ·blockGemvQ5_0x1AVX2(SB), NOSPLIT, $0-72
 	MOVQ         ldy+8(FP), R12
 	MOVQ         strips+16(FP), SI
 	MOVQ         count+48(FP), R11
+	MOVQ         ahead+64(FP), R8
 
 strip:
 	MOVQ    x+24(FP), DI
@@ -822,6 +862,17 @@ strip:
 	VMOVUPS 96(AX), Y3
 
 unit:
+	PREFETCHT1   (SI)(R8*1)
+	PREFETCHT1   64(SI)(R8*1)
+	PREFETCHT1   128(SI)(R8*1)
+	PREFETCHT1   192(SI)(R8*1)
+	PREFETCHT1   256(SI)(R8*1)
+	PREFETCHT1   320(SI)(R8*1)
+	PREFETCHT1   384(SI)(R8*1)
+	PREFETCHT1   448(SI)(R8*1)
+	PREFETCHT1   512(SI)(R8*1)
+	PREFETCHT1   576(SI)(R8*1)
+	PREFETCHT1   640(SI)(R8*1)
 	VMOVDQU      (SI), Y6
 	VPSRLW       $0x04, Y6, Y7
 	VPAND        Y10, Y6, Y6
@@ -1210,15 +1261,15 @@ unit:
 	ADDQ         $+64, DI
 	DECQ         CX
 	JNZ          unit
-	VBROADCASTSS alpha+64(FP), Y6
+	VBROADCASTSS alpha+72(FP), Y6
 	VMULPS       Y6, Y0, Y0
 	VMULPS       Y6, Y1, Y1
 	VMULPS       Y6, Y2, Y2
 	VMULPS       Y6, Y3, Y3
-	MOVL         beta+68(FP), AX
+	MOVL         beta+76(FP), AX
 	ADDL         AX, AX
 	JZ           write
-	VBROADCASTSS beta+68(FP), Y6
+	VBROADCASTSS beta+76(FP), Y6
 	MOVQ         DX, AX
 	VFMADD231PS  (AX), Y6, Y0
 	VFMADD231PS  32(AX), Y6, Y1
@@ -1244,9 +1295,9 @@ DATA spreadBits0<>+24(SB)/8, $0x0303030303030303
 DATA spreadBits0<>+32(SB)/8, $0x8040201008040201
 GLOBL spreadBits0<>(SB), RODATA|NOPTR, $40
 
-// func blockGemvQ5_1x1AVX2(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
-// Requires: AVX, AVX2, F16C, FMA3
-TEXT ·blockGemvQ5_1x1AVX2(SB), NOSPLIT, $0-72
+// func blockGemvQ5_1x1AVX2(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·blockGemvQ5_1x1AVX2(SB), NOSPLIT, $0-80
 	MOVL         $0x00010001, AX
 	VMOVD        AX, X15
 	VPBROADCASTD X15, Y9
@@ -1263,6 +1314,7 @@ TEXT ·blockGemvQ5_1x1AVX2(SB), NOSPLIT, $0-72
 	MOVQ         ldy+8(FP), R12
 	MOVQ         strips+16(FP), SI
 	MOVQ         count+48(FP), R11
+	MOVQ         ahead+64(FP), R8
 
 strip:
 	MOVQ    x+24(FP), DI
@@ -1274,6 +1326,18 @@ strip:
 	VMOVUPS 96(AX), Y3
 
 unit:
+	PREFETCHT1   (SI)(R8*1)
+	PREFETCHT1   64(SI)(R8*1)
+	PREFETCHT1   128(SI)(R8*1)
+	PREFETCHT1   192(SI)(R8*1)
+	PREFETCHT1   256(SI)(R8*1)
+	PREFETCHT1   320(SI)(R8*1)
+	PREFETCHT1   384(SI)(R8*1)
+	PREFETCHT1   448(SI)(R8*1)
+	PREFETCHT1   512(SI)(R8*1)
+	PREFETCHT1   576(SI)(R8*1)
+	PREFETCHT1   640(SI)(R8*1)
+	PREFETCHT1   704(SI)(R8*1)
 	VMOVDQU      (SI), Y6
 	VPSRLW       $0x04, Y6, Y7
 	VPAND        Y10, Y6, Y6
@@ -1666,15 +1730,15 @@ unit:
 	ADDQ         $+64, DI
 	DECQ         CX
 	JNZ          unit
-	VBROADCASTSS alpha+64(FP), Y6
+	VBROADCASTSS alpha+72(FP), Y6
 	VMULPS       Y6, Y0, Y0
 	VMULPS       Y6, Y1, Y1
 	VMULPS       Y6, Y2, Y2
 	VMULPS       Y6, Y3, Y3
-	MOVL         beta+68(FP), AX
+	MOVL         beta+76(FP), AX
 	ADDL         AX, AX
 	JZ           write
-	VBROADCASTSS beta+68(FP), Y6
+	VBROADCASTSS beta+76(FP), Y6
 	MOVQ         DX, AX
 	VFMADD231PS  (AX), Y6, Y0
 	VFMADD231PS  32(AX), Y6, Y1
@@ -1700,9 +1764,9 @@ DATA spreadBits1<>+24(SB)/8, $0x0303030303030303
 DATA spreadBits1<>+32(SB)/8, $0x8040201008040201
 GLOBL spreadBits1<>(SB), RODATA|NOPTR, $40
 
-// func blockGemvQ4_Kx1AVX2(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
-// Requires: AVX, AVX2, F16C, FMA3
-TEXT ·blockGemvQ4_Kx1AVX2(SB), NOSPLIT, $0-72
+// func blockGemvQ4_Kx1AVX2(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·blockGemvQ4_Kx1AVX2(SB), NOSPLIT, $0-80
 	MOVL         $0x00010001, AX
 	VMOVD        AX, X15
 	VPBROADCASTD X15, Y9
@@ -1713,6 +1777,7 @@ TEXT ·blockGemvQ4_Kx1AVX2(SB), NOSPLIT, $0-72
 	MOVQ         ldy+8(FP), R12
 	MOVQ         strips+16(FP), SI
 	MOVQ         count+48(FP), R11
+	MOVQ         ahead+64(FP), R8
 
 strip:
 	MOVQ    x+24(FP), DI
@@ -1729,6 +1794,15 @@ unit:
 	MOVL $0x00000008, BX
 
 block:
+	PREFETCHT1   (SI)(R8*1)
+	PREFETCHT1   64(SI)(R8*1)
+	PREFETCHT1   128(SI)(R8*1)
+	PREFETCHT1   192(SI)(R8*1)
+	PREFETCHT1   256(SI)(R8*1)
+	PREFETCHT1   320(SI)(R8*1)
+	PREFETCHT1   384(SI)(R8*1)
+	PREFETCHT1   448(SI)(R8*1)
+	PREFETCHT1   512(SI)(R8*1)
 	VMOVDQU      (SI), Y6
 	VPSRLW       $0x04, Y6, Y7
 	VPAND        Y10, Y6, Y6
@@ -1951,15 +2025,15 @@ block:
 	JNZ          block
 	DECQ         CX
 	JNZ          unit
-	VBROADCASTSS alpha+64(FP), Y6
+	VBROADCASTSS alpha+72(FP), Y6
 	VMULPS       Y6, Y0, Y0
 	VMULPS       Y6, Y1, Y1
 	VMULPS       Y6, Y2, Y2
 	VMULPS       Y6, Y3, Y3
-	MOVL         beta+68(FP), AX
+	MOVL         beta+76(FP), AX
 	ADDL         AX, AX
 	JZ           write
-	VBROADCASTSS beta+68(FP), Y6
+	VBROADCASTSS beta+76(FP), Y6
 	MOVQ         DX, AX
 	VFMADD231PS  (AX), Y6, Y0
 	VFMADD231PS  32(AX), Y6, Y1
@@ -1978,9 +2052,9 @@ write:
 	VZEROUPPER
 	RET
 
-// func blockGemvQ5_Kx1AVX2(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
-// Requires: AVX, AVX2, F16C, FMA3
-TEXT ·blockGemvQ5_Kx1AVX2(SB), NOSPLIT, $0-72
+// func blockGemvQ5_Kx1AVX2(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·blockGemvQ5_Kx1AVX2(SB), NOSPLIT, $0-80
 	MOVL         $0x00010001, AX
 	VMOVD        AX, X15
 	VPBROADCASTD X15, Y9
@@ -1997,6 +2071,7 @@ TEXT ·blockGemvQ5_Kx1AVX2(SB), NOSPLIT, $0-72
 	MOVQ         ldy+8(FP), R12
 	MOVQ         strips+16(FP), SI
 	MOVQ         count+48(FP), R11
+	MOVQ         ahead+64(FP), R8
 
 strip:
 	MOVQ    x+24(FP), DI
@@ -2013,6 +2088,17 @@ unit:
 	MOVL $0x00000008, BX
 
 block:
+	PREFETCHT1   (SI)(R8*1)
+	PREFETCHT1   64(SI)(R8*1)
+	PREFETCHT1   128(SI)(R8*1)
+	PREFETCHT1   192(SI)(R8*1)
+	PREFETCHT1   256(SI)(R8*1)
+	PREFETCHT1   320(SI)(R8*1)
+	PREFETCHT1   384(SI)(R8*1)
+	PREFETCHT1   448(SI)(R8*1)
+	PREFETCHT1   512(SI)(R8*1)
+	PREFETCHT1   576(SI)(R8*1)
+	PREFETCHT1   640(SI)(R8*1)
 	VMOVDQU      (SI), Y6
 	VPSRLW       $0x04, Y6, Y7
 	VPAND        Y10, Y6, Y6
@@ -2431,15 +2517,15 @@ block:
 	JNZ          block
 	DECQ         CX
 	JNZ          unit
-	VBROADCASTSS alpha+64(FP), Y6
+	VBROADCASTSS alpha+72(FP), Y6
 	VMULPS       Y6, Y0, Y0
 	VMULPS       Y6, Y1, Y1
 	VMULPS       Y6, Y2, Y2
 	VMULPS       Y6, Y3, Y3
-	MOVL         beta+68(FP), AX
+	MOVL         beta+76(FP), AX
 	ADDL         AX, AX
 	JZ           write
-	VBROADCASTSS beta+68(FP), Y6
+	VBROADCASTSS beta+76(FP), Y6
 	MOVQ         DX, AX
 	VFMADD231PS  (AX), Y6, Y0
 	VFMADD231PS  32(AX), Y6, Y1
@@ -2465,9 +2551,9 @@ DATA spreadBits2<>+24(SB)/8, $0x0303030303030303
 DATA spreadBits2<>+32(SB)/8, $0x8040201008040201
 GLOBL spreadBits2<>(SB), RODATA|NOPTR, $40
 
-// func blockGemvQ6_Kx1AVX2(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
-// Requires: AVX, AVX2, F16C, FMA3
-TEXT ·blockGemvQ6_Kx1AVX2(SB), NOSPLIT, $0-72
+// func blockGemvQ6_Kx1AVX2(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·blockGemvQ6_Kx1AVX2(SB), NOSPLIT, $0-80
 	MOVL         $0x00010001, AX
 	VMOVD        AX, X15
 	VPBROADCASTD X15, Y9
@@ -2481,6 +2567,7 @@ TEXT ·blockGemvQ6_Kx1AVX2(SB), NOSPLIT, $0-72
 	MOVQ         ldy+8(FP), R12
 	MOVQ         strips+16(FP), SI
 	MOVQ         count+48(FP), R11
+	MOVQ         ahead+64(FP), R8
 
 strip:
 	MOVQ    x+24(FP), DI
@@ -2497,6 +2584,19 @@ unit:
 	MOVL $0x00000008, BX
 
 block:
+	PREFETCHT1   (SI)(R8*1)
+	PREFETCHT1   64(SI)(R8*1)
+	PREFETCHT1   128(SI)(R8*1)
+	PREFETCHT1   192(SI)(R8*1)
+	PREFETCHT1   256(SI)(R8*1)
+	PREFETCHT1   320(SI)(R8*1)
+	PREFETCHT1   384(SI)(R8*1)
+	PREFETCHT1   448(SI)(R8*1)
+	PREFETCHT1   512(SI)(R8*1)
+	PREFETCHT1   576(SI)(R8*1)
+	PREFETCHT1   640(SI)(R8*1)
+	PREFETCHT1   704(SI)(R8*1)
+	PREFETCHT1   768(SI)(R8*1)
 	VMOVDQU      (SI), Y6
 	VPSRLW       $0x04, Y6, Y7
 	VMOVDQU      512(SI), Y8
@@ -2871,15 +2971,15 @@ block:
 	JNZ          block
 	DECQ         CX
 	JNZ          unit
-	VBROADCASTSS alpha+64(FP), Y6
+	VBROADCASTSS alpha+72(FP), Y6
 	VMULPS       Y6, Y0, Y0
 	VMULPS       Y6, Y1, Y1
 	VMULPS       Y6, Y2, Y2
 	VMULPS       Y6, Y3, Y3
-	MOVL         beta+68(FP), AX
+	MOVL         beta+76(FP), AX
 	ADDL         AX, AX
 	JZ           write
-	VBROADCASTSS beta+68(FP), Y6
+	VBROADCASTSS beta+76(FP), Y6
 	MOVQ         DX, AX
 	VFMADD231PS  (AX), Y6, Y0
 	VFMADD231PS  32(AX), Y6, Y1

@@ -12,10 +12,10 @@ package asm
 //	}
 //	y[c*ldy+r] = beta*y[c*ldy+r] + alpha*s // fma; beta == 0: y is not read
 //
-// Each product is rounded, each sum is fused with its product. ldy and ldx are in bytes; units and count are positive.
+// Each product is rounded, each sum is fused with its product. ldy, ldx and ahead, how far weights are prefetched, are in bytes; units and count are positive.
 //
 //go:noescape
-func blockGemvQ8_0x1AVX2(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
+func blockGemvQ8_0x1AVX2(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
 
 // blockGemvQ4_0x1AVX2 multiplies count strips of units of Q4_0 by 1 vectors:
 //
@@ -25,10 +25,10 @@ func blockGemvQ8_0x1AVX2(y *float32, ldy int, strips *byte, x *int8, ldx int, un
 //	}
 //	y[c*ldy+r] = beta*y[c*ldy+r] + alpha*s // fma; beta == 0: y is not read
 //
-// Each product is rounded, each sum is fused with its product. ldy and ldx are in bytes; units and count are positive.
+// Each product is rounded, each sum is fused with its product. ldy, ldx and ahead, how far weights are prefetched, are in bytes; units and count are positive.
 //
 //go:noescape
-func blockGemvQ4_0x1AVX2(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
+func blockGemvQ4_0x1AVX2(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
 
 // blockGemvQ4_1x1AVX2 multiplies count strips of units of Q4_1 by 1 vectors:
 //
@@ -38,10 +38,10 @@ func blockGemvQ4_0x1AVX2(y *float32, ldy int, strips *byte, x *int8, ldx int, un
 //	}
 //	y[c*ldy+r] = beta*y[c*ldy+r] + alpha*s // fma; beta == 0: y is not read
 //
-// Each product is rounded, each sum is fused with its product. ldy and ldx are in bytes; units and count are positive.
+// Each product is rounded, each sum is fused with its product. ldy, ldx and ahead, how far weights are prefetched, are in bytes; units and count are positive.
 //
 //go:noescape
-func blockGemvQ4_1x1AVX2(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
+func blockGemvQ4_1x1AVX2(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
 
 // blockGemvQ5_0x1AVX2 multiplies count strips of units of Q5_0 by 1 vectors:
 //
@@ -51,10 +51,10 @@ func blockGemvQ4_1x1AVX2(y *float32, ldy int, strips *byte, x *int8, ldx int, un
 //	}
 //	y[c*ldy+r] = beta*y[c*ldy+r] + alpha*s // fma; beta == 0: y is not read
 //
-// Each product is rounded, each sum is fused with its product. ldy and ldx are in bytes; units and count are positive.
+// Each product is rounded, each sum is fused with its product. ldy, ldx and ahead, how far weights are prefetched, are in bytes; units and count are positive.
 //
 //go:noescape
-func blockGemvQ5_0x1AVX2(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
+func blockGemvQ5_0x1AVX2(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
 
 // blockGemvQ5_1x1AVX2 multiplies count strips of units of Q5_1 by 1 vectors:
 //
@@ -64,10 +64,10 @@ func blockGemvQ5_0x1AVX2(y *float32, ldy int, strips *byte, x *int8, ldx int, un
 //	}
 //	y[c*ldy+r] = beta*y[c*ldy+r] + alpha*s // fma; beta == 0: y is not read
 //
-// Each product is rounded, each sum is fused with its product. ldy and ldx are in bytes; units and count are positive.
+// Each product is rounded, each sum is fused with its product. ldy, ldx and ahead, how far weights are prefetched, are in bytes; units and count are positive.
 //
 //go:noescape
-func blockGemvQ5_1x1AVX2(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
+func blockGemvQ5_1x1AVX2(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
 
 // blockGemvQ4_Kx1AVX2 multiplies count strips of units of Q4_K by 1 vectors:
 //
@@ -77,10 +77,10 @@ func blockGemvQ5_1x1AVX2(y *float32, ldy int, strips *byte, x *int8, ldx int, un
 //	}
 //	y[c*ldy+r] = beta*y[c*ldy+r] + alpha*s // fma; beta == 0: y is not read
 //
-// Each product is rounded, each sum is fused with its product. ldy and ldx are in bytes; units and count are positive.
+// Each product is rounded, each sum is fused with its product. ldy, ldx and ahead, how far weights are prefetched, are in bytes; units and count are positive.
 //
 //go:noescape
-func blockGemvQ4_Kx1AVX2(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
+func blockGemvQ4_Kx1AVX2(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
 
 // blockGemvQ5_Kx1AVX2 multiplies count strips of units of Q5_K by 1 vectors:
 //
@@ -90,10 +90,10 @@ func blockGemvQ4_Kx1AVX2(y *float32, ldy int, strips *byte, x *int8, ldx int, un
 //	}
 //	y[c*ldy+r] = beta*y[c*ldy+r] + alpha*s // fma; beta == 0: y is not read
 //
-// Each product is rounded, each sum is fused with its product. ldy and ldx are in bytes; units and count are positive.
+// Each product is rounded, each sum is fused with its product. ldy, ldx and ahead, how far weights are prefetched, are in bytes; units and count are positive.
 //
 //go:noescape
-func blockGemvQ5_Kx1AVX2(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
+func blockGemvQ5_Kx1AVX2(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
 
 // blockGemvQ6_Kx1AVX2 multiplies count strips of units of Q6_K by 1 vectors:
 //
@@ -103,7 +103,7 @@ func blockGemvQ5_Kx1AVX2(y *float32, ldy int, strips *byte, x *int8, ldx int, un
 //	}
 //	y[c*ldy+r] = beta*y[c*ldy+r] + alpha*s // fma; beta == 0: y is not read
 //
-// Each product is rounded, each sum is fused with its product. ldy and ldx are in bytes; units and count are positive.
+// Each product is rounded, each sum is fused with its product. ldy, ldx and ahead, how far weights are prefetched, are in bytes; units and count are positive.
 //
 //go:noescape
-func blockGemvQ6_Kx1AVX2(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
+func blockGemvQ6_Kx1AVX2(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)

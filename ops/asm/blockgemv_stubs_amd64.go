@@ -12,10 +12,10 @@ package asm
 //	}
 //	y[c*ldy+r] = beta*y[c*ldy+r] + alpha*s // fma; beta == 0: y is not read
 //
-// Each product is rounded, each sum is fused with its product. ldy and ldx are in bytes; units and count are positive.
+// Each product is rounded, each sum is fused with its product. ldy, ldx and ahead, how far weights are prefetched, are in bytes; units and count are positive.
 //
 //go:noescape
-func blockGemvQ8_0x1AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
+func blockGemvQ8_0x1AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
 
 // blockGemvQ8_0x2AVX512 multiplies count strips of units of Q8_0 by 2 vectors:
 //
@@ -25,10 +25,10 @@ func blockGemvQ8_0x1AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, 
 //	}
 //	y[c*ldy+r] = beta*y[c*ldy+r] + alpha*s // fma; beta == 0: y is not read
 //
-// Each product is rounded, each sum is fused with its product. ldy and ldx are in bytes; units and count are positive.
+// Each product is rounded, each sum is fused with its product. ldy, ldx and ahead, how far weights are prefetched, are in bytes; units and count are positive.
 //
 //go:noescape
-func blockGemvQ8_0x2AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
+func blockGemvQ8_0x2AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
 
 // blockGemvQ8_0x4AVX512 multiplies count strips of units of Q8_0 by 4 vectors:
 //
@@ -38,10 +38,10 @@ func blockGemvQ8_0x2AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, 
 //	}
 //	y[c*ldy+r] = beta*y[c*ldy+r] + alpha*s // fma; beta == 0: y is not read
 //
-// Each product is rounded, each sum is fused with its product. ldy and ldx are in bytes; units and count are positive.
+// Each product is rounded, each sum is fused with its product. ldy, ldx and ahead, how far weights are prefetched, are in bytes; units and count are positive.
 //
 //go:noescape
-func blockGemvQ8_0x4AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
+func blockGemvQ8_0x4AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
 
 // blockGemvQ4_0x1AVX512 multiplies count strips of units of Q4_0 by 1 vectors:
 //
@@ -51,10 +51,10 @@ func blockGemvQ8_0x4AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, 
 //	}
 //	y[c*ldy+r] = beta*y[c*ldy+r] + alpha*s // fma; beta == 0: y is not read
 //
-// Each product is rounded, each sum is fused with its product. ldy and ldx are in bytes; units and count are positive.
+// Each product is rounded, each sum is fused with its product. ldy, ldx and ahead, how far weights are prefetched, are in bytes; units and count are positive.
 //
 //go:noescape
-func blockGemvQ4_0x1AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
+func blockGemvQ4_0x1AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
 
 // blockGemvQ4_0x2AVX512 multiplies count strips of units of Q4_0 by 2 vectors:
 //
@@ -64,10 +64,10 @@ func blockGemvQ4_0x1AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, 
 //	}
 //	y[c*ldy+r] = beta*y[c*ldy+r] + alpha*s // fma; beta == 0: y is not read
 //
-// Each product is rounded, each sum is fused with its product. ldy and ldx are in bytes; units and count are positive.
+// Each product is rounded, each sum is fused with its product. ldy, ldx and ahead, how far weights are prefetched, are in bytes; units and count are positive.
 //
 //go:noescape
-func blockGemvQ4_0x2AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
+func blockGemvQ4_0x2AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
 
 // blockGemvQ4_0x4AVX512 multiplies count strips of units of Q4_0 by 4 vectors:
 //
@@ -77,10 +77,10 @@ func blockGemvQ4_0x2AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, 
 //	}
 //	y[c*ldy+r] = beta*y[c*ldy+r] + alpha*s // fma; beta == 0: y is not read
 //
-// Each product is rounded, each sum is fused with its product. ldy and ldx are in bytes; units and count are positive.
+// Each product is rounded, each sum is fused with its product. ldy, ldx and ahead, how far weights are prefetched, are in bytes; units and count are positive.
 //
 //go:noescape
-func blockGemvQ4_0x4AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
+func blockGemvQ4_0x4AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
 
 // blockGemvQ4_1x1AVX512 multiplies count strips of units of Q4_1 by 1 vectors:
 //
@@ -90,10 +90,10 @@ func blockGemvQ4_0x4AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, 
 //	}
 //	y[c*ldy+r] = beta*y[c*ldy+r] + alpha*s // fma; beta == 0: y is not read
 //
-// Each product is rounded, each sum is fused with its product. ldy and ldx are in bytes; units and count are positive.
+// Each product is rounded, each sum is fused with its product. ldy, ldx and ahead, how far weights are prefetched, are in bytes; units and count are positive.
 //
 //go:noescape
-func blockGemvQ4_1x1AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
+func blockGemvQ4_1x1AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
 
 // blockGemvQ4_1x2AVX512 multiplies count strips of units of Q4_1 by 2 vectors:
 //
@@ -103,10 +103,10 @@ func blockGemvQ4_1x1AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, 
 //	}
 //	y[c*ldy+r] = beta*y[c*ldy+r] + alpha*s // fma; beta == 0: y is not read
 //
-// Each product is rounded, each sum is fused with its product. ldy and ldx are in bytes; units and count are positive.
+// Each product is rounded, each sum is fused with its product. ldy, ldx and ahead, how far weights are prefetched, are in bytes; units and count are positive.
 //
 //go:noescape
-func blockGemvQ4_1x2AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
+func blockGemvQ4_1x2AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
 
 // blockGemvQ4_1x4AVX512 multiplies count strips of units of Q4_1 by 4 vectors:
 //
@@ -116,10 +116,10 @@ func blockGemvQ4_1x2AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, 
 //	}
 //	y[c*ldy+r] = beta*y[c*ldy+r] + alpha*s // fma; beta == 0: y is not read
 //
-// Each product is rounded, each sum is fused with its product. ldy and ldx are in bytes; units and count are positive.
+// Each product is rounded, each sum is fused with its product. ldy, ldx and ahead, how far weights are prefetched, are in bytes; units and count are positive.
 //
 //go:noescape
-func blockGemvQ4_1x4AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
+func blockGemvQ4_1x4AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
 
 // blockGemvQ5_0x1AVX512 multiplies count strips of units of Q5_0 by 1 vectors:
 //
@@ -129,10 +129,10 @@ func blockGemvQ4_1x4AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, 
 //	}
 //	y[c*ldy+r] = beta*y[c*ldy+r] + alpha*s // fma; beta == 0: y is not read
 //
-// Each product is rounded, each sum is fused with its product. ldy and ldx are in bytes; units and count are positive.
+// Each product is rounded, each sum is fused with its product. ldy, ldx and ahead, how far weights are prefetched, are in bytes; units and count are positive.
 //
 //go:noescape
-func blockGemvQ5_0x1AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
+func blockGemvQ5_0x1AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
 
 // blockGemvQ5_0x2AVX512 multiplies count strips of units of Q5_0 by 2 vectors:
 //
@@ -142,10 +142,10 @@ func blockGemvQ5_0x1AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, 
 //	}
 //	y[c*ldy+r] = beta*y[c*ldy+r] + alpha*s // fma; beta == 0: y is not read
 //
-// Each product is rounded, each sum is fused with its product. ldy and ldx are in bytes; units and count are positive.
+// Each product is rounded, each sum is fused with its product. ldy, ldx and ahead, how far weights are prefetched, are in bytes; units and count are positive.
 //
 //go:noescape
-func blockGemvQ5_0x2AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
+func blockGemvQ5_0x2AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
 
 // blockGemvQ5_0x4AVX512 multiplies count strips of units of Q5_0 by 4 vectors:
 //
@@ -155,10 +155,10 @@ func blockGemvQ5_0x2AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, 
 //	}
 //	y[c*ldy+r] = beta*y[c*ldy+r] + alpha*s // fma; beta == 0: y is not read
 //
-// Each product is rounded, each sum is fused with its product. ldy and ldx are in bytes; units and count are positive.
+// Each product is rounded, each sum is fused with its product. ldy, ldx and ahead, how far weights are prefetched, are in bytes; units and count are positive.
 //
 //go:noescape
-func blockGemvQ5_0x4AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
+func blockGemvQ5_0x4AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
 
 // blockGemvQ5_1x1AVX512 multiplies count strips of units of Q5_1 by 1 vectors:
 //
@@ -168,10 +168,10 @@ func blockGemvQ5_0x4AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, 
 //	}
 //	y[c*ldy+r] = beta*y[c*ldy+r] + alpha*s // fma; beta == 0: y is not read
 //
-// Each product is rounded, each sum is fused with its product. ldy and ldx are in bytes; units and count are positive.
+// Each product is rounded, each sum is fused with its product. ldy, ldx and ahead, how far weights are prefetched, are in bytes; units and count are positive.
 //
 //go:noescape
-func blockGemvQ5_1x1AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
+func blockGemvQ5_1x1AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
 
 // blockGemvQ5_1x2AVX512 multiplies count strips of units of Q5_1 by 2 vectors:
 //
@@ -181,10 +181,10 @@ func blockGemvQ5_1x1AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, 
 //	}
 //	y[c*ldy+r] = beta*y[c*ldy+r] + alpha*s // fma; beta == 0: y is not read
 //
-// Each product is rounded, each sum is fused with its product. ldy and ldx are in bytes; units and count are positive.
+// Each product is rounded, each sum is fused with its product. ldy, ldx and ahead, how far weights are prefetched, are in bytes; units and count are positive.
 //
 //go:noescape
-func blockGemvQ5_1x2AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
+func blockGemvQ5_1x2AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
 
 // blockGemvQ5_1x4AVX512 multiplies count strips of units of Q5_1 by 4 vectors:
 //
@@ -194,10 +194,10 @@ func blockGemvQ5_1x2AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, 
 //	}
 //	y[c*ldy+r] = beta*y[c*ldy+r] + alpha*s // fma; beta == 0: y is not read
 //
-// Each product is rounded, each sum is fused with its product. ldy and ldx are in bytes; units and count are positive.
+// Each product is rounded, each sum is fused with its product. ldy, ldx and ahead, how far weights are prefetched, are in bytes; units and count are positive.
 //
 //go:noescape
-func blockGemvQ5_1x4AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
+func blockGemvQ5_1x4AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
 
 // blockGemvQ4_Kx1AVX512 multiplies count strips of units of Q4_K by 1 vectors:
 //
@@ -207,10 +207,10 @@ func blockGemvQ5_1x4AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, 
 //	}
 //	y[c*ldy+r] = beta*y[c*ldy+r] + alpha*s // fma; beta == 0: y is not read
 //
-// Each product is rounded, each sum is fused with its product. ldy and ldx are in bytes; units and count are positive.
+// Each product is rounded, each sum is fused with its product. ldy, ldx and ahead, how far weights are prefetched, are in bytes; units and count are positive.
 //
 //go:noescape
-func blockGemvQ4_Kx1AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
+func blockGemvQ4_Kx1AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
 
 // blockGemvQ4_Kx2AVX512 multiplies count strips of units of Q4_K by 2 vectors:
 //
@@ -220,10 +220,10 @@ func blockGemvQ4_Kx1AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, 
 //	}
 //	y[c*ldy+r] = beta*y[c*ldy+r] + alpha*s // fma; beta == 0: y is not read
 //
-// Each product is rounded, each sum is fused with its product. ldy and ldx are in bytes; units and count are positive.
+// Each product is rounded, each sum is fused with its product. ldy, ldx and ahead, how far weights are prefetched, are in bytes; units and count are positive.
 //
 //go:noescape
-func blockGemvQ4_Kx2AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
+func blockGemvQ4_Kx2AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
 
 // blockGemvQ4_Kx4AVX512 multiplies count strips of units of Q4_K by 4 vectors:
 //
@@ -233,10 +233,10 @@ func blockGemvQ4_Kx2AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, 
 //	}
 //	y[c*ldy+r] = beta*y[c*ldy+r] + alpha*s // fma; beta == 0: y is not read
 //
-// Each product is rounded, each sum is fused with its product. ldy and ldx are in bytes; units and count are positive.
+// Each product is rounded, each sum is fused with its product. ldy, ldx and ahead, how far weights are prefetched, are in bytes; units and count are positive.
 //
 //go:noescape
-func blockGemvQ4_Kx4AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
+func blockGemvQ4_Kx4AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
 
 // blockGemvQ5_Kx1AVX512 multiplies count strips of units of Q5_K by 1 vectors:
 //
@@ -246,10 +246,10 @@ func blockGemvQ4_Kx4AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, 
 //	}
 //	y[c*ldy+r] = beta*y[c*ldy+r] + alpha*s // fma; beta == 0: y is not read
 //
-// Each product is rounded, each sum is fused with its product. ldy and ldx are in bytes; units and count are positive.
+// Each product is rounded, each sum is fused with its product. ldy, ldx and ahead, how far weights are prefetched, are in bytes; units and count are positive.
 //
 //go:noescape
-func blockGemvQ5_Kx1AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
+func blockGemvQ5_Kx1AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
 
 // blockGemvQ5_Kx2AVX512 multiplies count strips of units of Q5_K by 2 vectors:
 //
@@ -259,10 +259,10 @@ func blockGemvQ5_Kx1AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, 
 //	}
 //	y[c*ldy+r] = beta*y[c*ldy+r] + alpha*s // fma; beta == 0: y is not read
 //
-// Each product is rounded, each sum is fused with its product. ldy and ldx are in bytes; units and count are positive.
+// Each product is rounded, each sum is fused with its product. ldy, ldx and ahead, how far weights are prefetched, are in bytes; units and count are positive.
 //
 //go:noescape
-func blockGemvQ5_Kx2AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
+func blockGemvQ5_Kx2AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
 
 // blockGemvQ5_Kx4AVX512 multiplies count strips of units of Q5_K by 4 vectors:
 //
@@ -272,10 +272,10 @@ func blockGemvQ5_Kx2AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, 
 //	}
 //	y[c*ldy+r] = beta*y[c*ldy+r] + alpha*s // fma; beta == 0: y is not read
 //
-// Each product is rounded, each sum is fused with its product. ldy and ldx are in bytes; units and count are positive.
+// Each product is rounded, each sum is fused with its product. ldy, ldx and ahead, how far weights are prefetched, are in bytes; units and count are positive.
 //
 //go:noescape
-func blockGemvQ5_Kx4AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
+func blockGemvQ5_Kx4AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
 
 // blockGemvQ6_Kx1AVX512 multiplies count strips of units of Q6_K by 1 vectors:
 //
@@ -285,10 +285,10 @@ func blockGemvQ5_Kx4AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, 
 //	}
 //	y[c*ldy+r] = beta*y[c*ldy+r] + alpha*s // fma; beta == 0: y is not read
 //
-// Each product is rounded, each sum is fused with its product. ldy and ldx are in bytes; units and count are positive.
+// Each product is rounded, each sum is fused with its product. ldy, ldx and ahead, how far weights are prefetched, are in bytes; units and count are positive.
 //
 //go:noescape
-func blockGemvQ6_Kx1AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
+func blockGemvQ6_Kx1AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
 
 // blockGemvQ6_Kx2AVX512 multiplies count strips of units of Q6_K by 2 vectors:
 //
@@ -298,10 +298,10 @@ func blockGemvQ6_Kx1AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, 
 //	}
 //	y[c*ldy+r] = beta*y[c*ldy+r] + alpha*s // fma; beta == 0: y is not read
 //
-// Each product is rounded, each sum is fused with its product. ldy and ldx are in bytes; units and count are positive.
+// Each product is rounded, each sum is fused with its product. ldy, ldx and ahead, how far weights are prefetched, are in bytes; units and count are positive.
 //
 //go:noescape
-func blockGemvQ6_Kx2AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
+func blockGemvQ6_Kx2AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
 
 // blockGemvQ6_Kx4AVX512 multiplies count strips of units of Q6_K by 4 vectors:
 //
@@ -311,7 +311,7 @@ func blockGemvQ6_Kx2AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, 
 //	}
 //	y[c*ldy+r] = beta*y[c*ldy+r] + alpha*s // fma; beta == 0: y is not read
 //
-// Each product is rounded, each sum is fused with its product. ldy and ldx are in bytes; units and count are positive.
+// Each product is rounded, each sum is fused with its product. ldy, ldx and ahead, how far weights are prefetched, are in bytes; units and count are positive.
 //
 //go:noescape
-func blockGemvQ6_Kx4AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, alpha float32, beta float32)
+func blockGemvQ6_Kx4AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)

@@ -12,7 +12,7 @@ const gemmKC = 512
 var (
 	// A packed block of A stays in L2 and leaves it room; a strip of so many elements
 	// is also what one assembly call works on, about 30 microseconds.
-	blockA = clamp(CacheSizes().L2*3/8/4, 24*gemmKC, 192*gemmKC)
+	blockA = clamp(CacheSizes().L2*3/8/4, 24*gemmKC, 96*gemmKC)
 	// A packed block of B is read once for each block of A and stays in L3.
 	blockB = clamp(CacheSizes().L3/4/4, 256*gemmKC, 2048*gemmKC)
 	// If there is one block of A, a block of B is used once and stays in L2.

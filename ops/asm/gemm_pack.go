@@ -27,11 +27,23 @@ func (ws *Workspace) packA(g *product, ic, pc, kb int, h tileHeights) {
 	}
 }
 
+// packWide panels of packDeep rows are packed together.
+const packWide, packDeep = 8, 32
+
 // packB packs a block of B, kb deep and nb wide: a panel for each nr columns.
 func (ws *Workspace) packB(g *product, pc, jc, kb, nb, nr int) *float32 {
 	ws.b = grow(ws.b, (nb+nr-1)/nr*nr*kb+packSlack)
-	for j := 0; j < nb; j += nr {
-		packPanel(ws.b[j*kb:], nr, min(nr, nb-j), kb, g.bAt(pc, jc+j), g.bcs, g.brs)
+	// Rows of B are read along several panels, a few at a time: whole pages, not pieces of many.
+	wide, deep := nr, kb
+	if g.bcs == 1 {
+		wide, deep = packWide*nr, packDeep
+	}
+	for j := 0; j < nb; j += wide {
+		for p := 0; p < kb; p += deep {
+			for q := j; q < min(j+wide, nb); q += nr {
+				packPanel(ws.b[q*kb+p*nr:], nr, min(nr, nb-q), min(deep, kb-p), g.bAt(pc+p, jc+q), g.bcs, g.brs)
+			}
+		}
 	}
 	return &ws.b[0]
 }

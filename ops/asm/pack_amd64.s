@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func packTransposeAVX512(dst *float32, dstStride int, src *float32, srcStride int, rows int, k int)
-// Requires: AVX, AVX512F, CMOV
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·packTransposeAVX512(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), DI
 	MOVQ dstStride+8(FP), R8
@@ -13,47 +13,56 @@ TEXT ·packTransposeAVX512(SB), NOSPLIT, $0-48
 	MOVQ srcStride+24(FP), R9
 	MOVQ rows+32(FP), DX
 	MOVQ k+40(FP), CX
-	SUBQ $+16, CX
-	JLT  tail
+
+	// The rows below these come next: prefetch them.
+	MOVQ  R9, R12
+	IMULQ DX, R12
+	SUBQ  $+16, CX
+	JLT   tail
 
 block:
-	MOVQ    SI, AX
-	VMOVUPS (AX), X0
-	VMOVUPS 16(AX), X4
-	VMOVUPS 32(AX), X8
-	VMOVUPS 48(AX), X12
+	MOVQ       SI, AX
+	PREFETCHT0 (AX)(R12*1)
+	VMOVUPS    (AX), X0
+	VMOVUPS    16(AX), X4
+	VMOVUPS    32(AX), X8
+	VMOVUPS    48(AX), X12
 
 	// Row 1, or the last again.
-	LEAQ    (AX)(R9*1), BX
-	CMPQ    DX, $+1
-	CMOVQGT BX, AX
-	VMOVUPS (AX), X1
-	VMOVUPS 16(AX), X5
-	VMOVUPS 32(AX), X9
-	VMOVUPS 48(AX), X13
+	LEAQ       (AX)(R9*1), BX
+	CMPQ       DX, $+1
+	CMOVQGT    BX, AX
+	PREFETCHT0 (AX)(R12*1)
+	VMOVUPS    (AX), X1
+	VMOVUPS    16(AX), X5
+	VMOVUPS    32(AX), X9
+	VMOVUPS    48(AX), X13
 
 	// Row 2, or the last again.
-	LEAQ    (AX)(R9*1), BX
-	CMPQ    DX, $+2
-	CMOVQGT BX, AX
-	VMOVUPS (AX), X2
-	VMOVUPS 16(AX), X6
-	VMOVUPS 32(AX), X10
-	VMOVUPS 48(AX), X14
+	LEAQ       (AX)(R9*1), BX
+	CMPQ       DX, $+2
+	CMOVQGT    BX, AX
+	PREFETCHT0 (AX)(R12*1)
+	VMOVUPS    (AX), X2
+	VMOVUPS    16(AX), X6
+	VMOVUPS    32(AX), X10
+	VMOVUPS    48(AX), X14
 
 	// Row 3, or the last again.
-	LEAQ    (AX)(R9*1), BX
-	CMPQ    DX, $+3
-	CMOVQGT BX, AX
-	VMOVUPS (AX), X3
-	VMOVUPS 16(AX), X7
-	VMOVUPS 32(AX), X11
-	VMOVUPS 48(AX), X15
+	LEAQ       (AX)(R9*1), BX
+	CMPQ       DX, $+3
+	CMOVQGT    BX, AX
+	PREFETCHT0 (AX)(R12*1)
+	VMOVUPS    (AX), X3
+	VMOVUPS    16(AX), X7
+	VMOVUPS    32(AX), X11
+	VMOVUPS    48(AX), X15
 
 	// Row 4, or the last again.
 	LEAQ         (AX)(R9*1), BX
 	CMPQ         DX, $+4
 	CMOVQGT      BX, AX
+	PREFETCHT0   (AX)(R12*1)
 	VINSERTF32X4 $0x01, (AX), Z0, Z0
 	VINSERTF32X4 $0x01, 16(AX), Z4, Z4
 	VINSERTF32X4 $0x01, 32(AX), Z8, Z8
@@ -63,6 +72,7 @@ block:
 	LEAQ         (AX)(R9*1), BX
 	CMPQ         DX, $+5
 	CMOVQGT      BX, AX
+	PREFETCHT0   (AX)(R12*1)
 	VINSERTF32X4 $0x01, (AX), Z1, Z1
 	VINSERTF32X4 $0x01, 16(AX), Z5, Z5
 	VINSERTF32X4 $0x01, 32(AX), Z9, Z9
@@ -72,6 +82,7 @@ block:
 	LEAQ         (AX)(R9*1), BX
 	CMPQ         DX, $+6
 	CMOVQGT      BX, AX
+	PREFETCHT0   (AX)(R12*1)
 	VINSERTF32X4 $0x01, (AX), Z2, Z2
 	VINSERTF32X4 $0x01, 16(AX), Z6, Z6
 	VINSERTF32X4 $0x01, 32(AX), Z10, Z10
@@ -81,6 +92,7 @@ block:
 	LEAQ         (AX)(R9*1), BX
 	CMPQ         DX, $+7
 	CMOVQGT      BX, AX
+	PREFETCHT0   (AX)(R12*1)
 	VINSERTF32X4 $0x01, (AX), Z3, Z3
 	VINSERTF32X4 $0x01, 16(AX), Z7, Z7
 	VINSERTF32X4 $0x01, 32(AX), Z11, Z11
@@ -90,6 +102,7 @@ block:
 	LEAQ         (AX)(R9*1), BX
 	CMPQ         DX, $+8
 	CMOVQGT      BX, AX
+	PREFETCHT0   (AX)(R12*1)
 	VINSERTF32X4 $0x02, (AX), Z0, Z0
 	VINSERTF32X4 $0x02, 16(AX), Z4, Z4
 	VINSERTF32X4 $0x02, 32(AX), Z8, Z8
@@ -99,6 +112,7 @@ block:
 	LEAQ         (AX)(R9*1), BX
 	CMPQ         DX, $+9
 	CMOVQGT      BX, AX
+	PREFETCHT0   (AX)(R12*1)
 	VINSERTF32X4 $0x02, (AX), Z1, Z1
 	VINSERTF32X4 $0x02, 16(AX), Z5, Z5
 	VINSERTF32X4 $0x02, 32(AX), Z9, Z9
@@ -108,6 +122,7 @@ block:
 	LEAQ         (AX)(R9*1), BX
 	CMPQ         DX, $+10
 	CMOVQGT      BX, AX
+	PREFETCHT0   (AX)(R12*1)
 	VINSERTF32X4 $0x02, (AX), Z2, Z2
 	VINSERTF32X4 $0x02, 16(AX), Z6, Z6
 	VINSERTF32X4 $0x02, 32(AX), Z10, Z10
@@ -117,6 +132,7 @@ block:
 	LEAQ         (AX)(R9*1), BX
 	CMPQ         DX, $+11
 	CMOVQGT      BX, AX
+	PREFETCHT0   (AX)(R12*1)
 	VINSERTF32X4 $0x02, (AX), Z3, Z3
 	VINSERTF32X4 $0x02, 16(AX), Z7, Z7
 	VINSERTF32X4 $0x02, 32(AX), Z11, Z11
@@ -126,6 +142,7 @@ block:
 	LEAQ         (AX)(R9*1), BX
 	CMPQ         DX, $+12
 	CMOVQGT      BX, AX
+	PREFETCHT0   (AX)(R12*1)
 	VINSERTF32X4 $0x03, (AX), Z0, Z0
 	VINSERTF32X4 $0x03, 16(AX), Z4, Z4
 	VINSERTF32X4 $0x03, 32(AX), Z8, Z8
@@ -135,6 +152,7 @@ block:
 	LEAQ         (AX)(R9*1), BX
 	CMPQ         DX, $+13
 	CMOVQGT      BX, AX
+	PREFETCHT0   (AX)(R12*1)
 	VINSERTF32X4 $0x03, (AX), Z1, Z1
 	VINSERTF32X4 $0x03, 16(AX), Z5, Z5
 	VINSERTF32X4 $0x03, 32(AX), Z9, Z9
@@ -144,6 +162,7 @@ block:
 	LEAQ         (AX)(R9*1), BX
 	CMPQ         DX, $+14
 	CMOVQGT      BX, AX
+	PREFETCHT0   (AX)(R12*1)
 	VINSERTF32X4 $0x03, (AX), Z2, Z2
 	VINSERTF32X4 $0x03, 16(AX), Z6, Z6
 	VINSERTF32X4 $0x03, 32(AX), Z10, Z10
@@ -153,6 +172,7 @@ block:
 	LEAQ         (AX)(R9*1), BX
 	CMPQ         DX, $+15
 	CMOVQGT      BX, AX
+	PREFETCHT0   (AX)(R12*1)
 	VINSERTF32X4 $0x03, (AX), Z3, Z3
 	VINSERTF32X4 $0x03, 16(AX), Z7, Z7
 	VINSERTF32X4 $0x03, 32(AX), Z11, Z11
@@ -313,7 +333,7 @@ wideRow:
 	RET
 
 // func packTransposeAVX2(dst *float32, dstStride int, src *float32, srcStride int, rows int, k int)
-// Requires: AVX, CMOV
+// Requires: AVX, CMOV, MMX+
 TEXT ·packTransposeAVX2(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), DI
 	MOVQ dstStride+8(FP), R8
@@ -321,39 +341,48 @@ TEXT ·packTransposeAVX2(SB), NOSPLIT, $0-48
 	MOVQ srcStride+24(FP), R9
 	MOVQ rows+32(FP), DX
 	MOVQ k+40(FP), CX
-	SUBQ $+8, CX
-	JLT  tail
+
+	// The rows below these come next: prefetch them.
+	MOVQ  R9, R12
+	IMULQ DX, R12
+	SUBQ  $+8, CX
+	JLT   tail
 
 block:
-	MOVQ    SI, AX
-	VMOVUPS (AX), X0
-	VMOVUPS 16(AX), X4
+	MOVQ       SI, AX
+	PREFETCHT0 (AX)(R12*1)
+	VMOVUPS    (AX), X0
+	VMOVUPS    16(AX), X4
 
 	// Row 1, or the last again.
-	LEAQ    (AX)(R9*1), BX
-	CMPQ    DX, $+1
-	CMOVQGT BX, AX
-	VMOVUPS (AX), X1
-	VMOVUPS 16(AX), X5
+	LEAQ       (AX)(R9*1), BX
+	CMPQ       DX, $+1
+	CMOVQGT    BX, AX
+	PREFETCHT0 (AX)(R12*1)
+	VMOVUPS    (AX), X1
+	VMOVUPS    16(AX), X5
 
 	// Row 2, or the last again.
-	LEAQ    (AX)(R9*1), BX
-	CMPQ    DX, $+2
-	CMOVQGT BX, AX
-	VMOVUPS (AX), X2
-	VMOVUPS 16(AX), X6
+	LEAQ       (AX)(R9*1), BX
+	CMPQ       DX, $+2
+	CMOVQGT    BX, AX
+	PREFETCHT0 (AX)(R12*1)
+	VMOVUPS    (AX), X2
+	VMOVUPS    16(AX), X6
 
 	// Row 3, or the last again.
-	LEAQ    (AX)(R9*1), BX
-	CMPQ    DX, $+3
-	CMOVQGT BX, AX
-	VMOVUPS (AX), X3
-	VMOVUPS 16(AX), X7
+	LEAQ       (AX)(R9*1), BX
+	CMPQ       DX, $+3
+	CMOVQGT    BX, AX
+	PREFETCHT0 (AX)(R12*1)
+	VMOVUPS    (AX), X3
+	VMOVUPS    16(AX), X7
 
 	// Row 4, or the last again.
 	LEAQ        (AX)(R9*1), BX
 	CMPQ        DX, $+4
 	CMOVQGT     BX, AX
+	PREFETCHT0  (AX)(R12*1)
 	VINSERTF128 $0x01, (AX), Y0, Y0
 	VINSERTF128 $0x01, 16(AX), Y4, Y4
 
@@ -361,6 +390,7 @@ block:
 	LEAQ        (AX)(R9*1), BX
 	CMPQ        DX, $+5
 	CMOVQGT     BX, AX
+	PREFETCHT0  (AX)(R12*1)
 	VINSERTF128 $0x01, (AX), Y1, Y1
 	VINSERTF128 $0x01, 16(AX), Y5, Y5
 
@@ -368,6 +398,7 @@ block:
 	LEAQ        (AX)(R9*1), BX
 	CMPQ        DX, $+6
 	CMOVQGT     BX, AX
+	PREFETCHT0  (AX)(R12*1)
 	VINSERTF128 $0x01, (AX), Y2, Y2
 	VINSERTF128 $0x01, 16(AX), Y6, Y6
 
@@ -375,6 +406,7 @@ block:
 	LEAQ        (AX)(R9*1), BX
 	CMPQ        DX, $+7
 	CMOVQGT     BX, AX
+	PREFETCHT0  (AX)(R12*1)
 	VINSERTF128 $0x01, (AX), Y3, Y3
 	VINSERTF128 $0x01, 16(AX), Y7, Y7
 	VUNPCKLPS   Y1, Y0, Y8

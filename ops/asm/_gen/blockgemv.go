@@ -119,7 +119,7 @@ func (k *blockVectorKernel) emit(name string, block func()) {
 	if k.min > 0 {
 		minimum = " + m[b][r]*sum(codes of x[c][b])"
 	}
-	k.text(name, "func(y *float32, ldy int, strips *byte, x *int8, ldx int, units, count int, sums *float32, alpha, beta float32)",
+	k.text(name, "func(y *float32, ldy int, strips *byte, x *int8, ldx int, units, count int, sums *float32, ahead int, alpha, beta float32)",
 		name+fmt.Sprintf(" multiplies count strips of units of %s by %d vectors:", k.stripFormat.name, k.cols),
 		"",
 		"\ts := sums[c][r]",
@@ -128,12 +128,13 @@ func (k *blockVectorKernel) emit(name string, block func()) {
 		"\t}",
 		"\ty[c*ldy+r] = beta*y[c*ldy+r] + alpha*s // fma; beta == 0: y is not read",
 		"",
-		"Each product is rounded, each sum is fused with its product. ldy and ldx are in bytes; units and count are positive.")
+		"Each product is rounded, each sum is fused with its product. ldy, ldx and ahead, how far weights are prefetched, are in bytes; units and count are positive.")
 	k.allocate()
 	k.MOVQ(k.arg("y"), stripY)
 	k.MOVQ(k.arg("ldy"), stripLdy)
 	k.MOVQ(k.arg("strips"), stripW)
 	k.MOVQ(k.arg("count"), stripCount)
+	k.MOVQ(k.arg("ahead"), k.ahead())
 	k.Label("strip")
 	k.MOVQ(k.arg("x"), stripX[0])
 	for c := 1; c < k.cols; c++ {
@@ -170,6 +171,21 @@ func (k *blockVectorKernel) emit(name string, block func()) {
 	k.DECQ(stripCount)
 	k.JNZ(label("strip"))
 	k.ret()
+}
+
+// prefetch asks for a block of weights that is to be read some time later.
+func (k *blockVectorKernel) prefetch() {
+	for i := 0; i < k.blockBytes; i += 64 {
+		k.PREFETCHT1(memx(stripW, k.ahead(), 1, i))
+	}
+}
+
+// ahead is the register that says how much later.
+func (k *blockVectorKernel) ahead() reg.GPPhysical {
+	if k.wide() {
+		return reg.R13
+	}
+	return reg.R8
 }
 
 // unitScales loads the unit's own scales, or keeps their address for want of registers.
@@ -271,6 +287,7 @@ func (k *blockVectorKernel) splitNibbles() bool { return k.codes == 4 && k.cols 
 // blockAVX512 adds a block: integer products of both halves of the rows, side by side so
 // that memory is read in order, then scales.
 func (k *blockVectorKernel) blockAVX512() {
+	k.prefetch()
 	for c := range k.cols {
 		for _, chains := range k.ints[c] {
 			for i, p := range chains {

@@ -65,6 +65,7 @@ func (g *gen) spreadTable() operand.Mem {
 func (k *blockVectorKernel) blockAVX2() {
 	a, b := k.ints[0][0][0], k.ints[0][0][1]
 	x := stripX[0]
+	k.prefetch()
 	for v := range k.vectors() {
 		codes := func(vector int) operand.Mem { return mem(stripW, 128*vector+32*v) }
 		// pairs adds the products of quad q and codes w, in pairs, to sum; w is lost.

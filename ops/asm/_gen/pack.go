@@ -103,7 +103,10 @@ func packTranspose(g *gen, i isa) {
 	g.MOVQ(g.arg("srcStride"), stride)
 	g.MOVQ(g.arg("rows"), rows)
 	g.MOVQ(g.arg("k"), k)
-	p := transposer{gen: g, isa: i, src: src, stride: stride, rows: rows, row: reg.RAX, tmp: reg.RBX}
+	p := transposer{gen: g, isa: i, src: src, stride: stride, rows: rows, row: reg.RAX, tmp: reg.RBX, below: reg.R12}
+	g.Comment("The rows below these come next: prefetch them.")
+	g.MOVQ(stride, p.below)
+	g.IMULQ(rows, p.below)
 
 	g.SUBQ(imm(i.lanes), k)
 	g.JLT(label("tail"))
@@ -144,7 +147,7 @@ func packTranspose(g *gen, i isa) {
 type transposer struct {
 	*gen
 	isa
-	src, stride, rows, row, tmp reg.GPPhysical
+	src, stride, rows, row, tmp, below reg.GPPhysical
 }
 
 // part is register number of quarter (4 columns) q of rows s, s+4, s+8, ... in its lanes.
@@ -156,6 +159,7 @@ func (p transposer) load() {
 	p.MOVQ(p.src, p.row)
 	for r := range p.lanes {
 		lane, s := r/4, r%4
+		p.PREFETCHT0(memx(p.row, p.below, 1, 0))
 		for q := range quarters {
 			n := p.part(q, s)
 			at := mem(p.row, 16*q)

@@ -1,0 +1,165 @@
+//go:build !noasm
+
+#include "textflag.h"
+
+// func fmaAVX512(n int)
+//
+// CX iterations left; Z0 to Z11 accumulators, Z12 and Z13 the factors, all 0:
+// multipliers take as long for zeros as for anything else.
+TEXT ·fmaAVX512(SB), NOSPLIT, $0-8
+	MOVQ n+0(FP), CX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+
+loop:
+	TESTQ CX, CX
+	JLE   done
+	VFMADD231PS Z12, Z13, Z0
+	VFMADD231PS Z12, Z13, Z1
+	VFMADD231PS Z12, Z13, Z2
+	VFMADD231PS Z12, Z13, Z3
+	VFMADD231PS Z12, Z13, Z4
+	VFMADD231PS Z12, Z13, Z5
+	VFMADD231PS Z12, Z13, Z6
+	VFMADD231PS Z12, Z13, Z7
+	VFMADD231PS Z12, Z13, Z8
+	VFMADD231PS Z12, Z13, Z9
+	VFMADD231PS Z12, Z13, Z10
+	VFMADD231PS Z12, Z13, Z11
+	DECQ CX
+	JMP  loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func readAVX512(p *byte, n int)
+//
+// SI next byte, CX bytes left; Z0 to Z7 sums, so that every load has a use.
+TEXT ·readAVX512(SB), NOSPLIT, $0-16
+	MOVQ p+0(FP), SI
+	MOVQ n+8(FP), CX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+
+loop:
+	TESTQ CX, CX
+	JLE   done
+	VPADDD 0(SI), Z0, Z0
+	VPADDD 64(SI), Z1, Z1
+	VPADDD 128(SI), Z2, Z2
+	VPADDD 192(SI), Z3, Z3
+	VPADDD 256(SI), Z4, Z4
+	VPADDD 320(SI), Z5, Z5
+	VPADDD 384(SI), Z6, Z6
+	VPADDD 448(SI), Z7, Z7
+	ADDQ $512, SI
+	SUBQ $512, CX
+	JMP  loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func fmaAVX2(n int)
+//
+// CX iterations left; Y0 to Y11 accumulators, Y12 and Y13 the factors, all 0:
+// multipliers take as long for zeros as for anything else.
+TEXT ·fmaAVX2(SB), NOSPLIT, $0-8
+	MOVQ n+0(FP), CX
+	VPXOR Y0, Y0, Y0
+	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
+	VPXOR Y6, Y6, Y6
+	VPXOR Y7, Y7, Y7
+	VPXOR Y8, Y8, Y8
+	VPXOR Y9, Y9, Y9
+	VPXOR Y10, Y10, Y10
+	VPXOR Y11, Y11, Y11
+	VPXOR Y12, Y12, Y12
+	VPXOR Y13, Y13, Y13
+
+loop:
+	TESTQ CX, CX
+	JLE   done
+	VFMADD231PS Y12, Y13, Y0
+	VFMADD231PS Y12, Y13, Y1
+	VFMADD231PS Y12, Y13, Y2
+	VFMADD231PS Y12, Y13, Y3
+	VFMADD231PS Y12, Y13, Y4
+	VFMADD231PS Y12, Y13, Y5
+	VFMADD231PS Y12, Y13, Y6
+	VFMADD231PS Y12, Y13, Y7
+	VFMADD231PS Y12, Y13, Y8
+	VFMADD231PS Y12, Y13, Y9
+	VFMADD231PS Y12, Y13, Y10
+	VFMADD231PS Y12, Y13, Y11
+	DECQ CX
+	JMP  loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func readAVX2(p *byte, n int)
+//
+// SI next byte, CX bytes left; Y0 to Y7 sums, so that every load has a use.
+TEXT ·readAVX2(SB), NOSPLIT, $0-16
+	MOVQ p+0(FP), SI
+	MOVQ n+8(FP), CX
+	VPXOR Y0, Y0, Y0
+	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
+	VPXOR Y6, Y6, Y6
+	VPXOR Y7, Y7, Y7
+
+loop:
+	TESTQ CX, CX
+	JLE   done
+	VPADDD 0(SI), Y0, Y0
+	VPADDD 32(SI), Y1, Y1
+	VPADDD 64(SI), Y2, Y2
+	VPADDD 96(SI), Y3, Y3
+	VPADDD 128(SI), Y4, Y4
+	VPADDD 160(SI), Y5, Y5
+	VPADDD 192(SI), Y6, Y6
+	VPADDD 224(SI), Y7, Y7
+	VPADDD 256(SI), Y0, Y0
+	VPADDD 288(SI), Y1, Y1
+	VPADDD 320(SI), Y2, Y2
+	VPADDD 352(SI), Y3, Y3
+	VPADDD 384(SI), Y4, Y4
+	VPADDD 416(SI), Y5, Y5
+	VPADDD 448(SI), Y6, Y6
+	VPADDD 480(SI), Y7, Y7
+	ADDQ $512, SI
+	SUBQ $512, CX
+	JMP  loop
+
+done:
+	VZEROUPPER
+	RET
