@@ -32,7 +32,7 @@ fuzz:
 	done
 
 bench:
-	$(GO) test -run='^$$' -bench=. -count=10 ./ops/asm ./bench/... | tee bench.txt
+	$(GO) test -run='^$$' -bench=. -count=10 -timeout=0 ./ops/asm ./bench/... | tee bench.txt
 
 # This project and others in turn, into docs/performance.md; see bench/peers.
 # PEERS_FLAGS='-only f32 -rounds 5' measures less.

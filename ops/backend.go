@@ -53,8 +53,8 @@ type Backend interface {
 // instructions need them. Backends that do not implement it round nothing.
 //
 // A row x of T1 is taken in blocks of 32 elements from its start on, and
-// x[i] replaced by d*q[i], with d = max|x|/127 of the block, in float32, and q[i]
-// the integer nearest to x[i]/d. The product is that of the rounded row,
+// x[i] replaced by d*q[i], with d = max|x|/127 of the block, in float32 or rounded to
+// 11 significant bits, and q[i] the integer nearest to x[i]*127/max|x|. The product is that of the rounded row,
 // computed in float32 or better. A block of zeros stays zero. Where a block
 // holds a NaN or an infinity, the row's results are not finite.
 type ActivationRounder interface {

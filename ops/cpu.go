@@ -16,8 +16,10 @@ import (
 type CPU struct {
 	pool pool
 	// shared is scratch space that all threads see in a two-part operation.
-	shared   []float32
-	noRepack bool
+	shared      []float32
+	activations asm.BlockActivations // of a product with many rows
+	rewritten   Args                 // operands that a product brought to another form
+	noRepack    bool
 }
 
 // CPUOption changes what [NewCPU] makes.

@@ -20,12 +20,12 @@ func (c *CPU) matMul(a *Args) {
 	switch {
 	case stripsOf(a.T[2]) != nil:
 		c.stripMatMul(a, cost)
+	case a.T[2].DType() != tensor.F32 && a.I[0] == 0:
+		c.split(cpuMatMulPacked, a, cost)
+	case a.T[2].DType().IsBlock():
+		c.blockMatMul(cpuMatMulUnpacked, a, cost)
 	case a.T[2].DType() != tensor.F32:
-		if a.I[0] == 1 {
-			c.split(cpuMatMulPackedT, a, cost)
-		} else {
-			c.split(cpuMatMulPacked, a, cost)
-		}
+		c.split(cpuMatMulUnpacked, a, cost)
 	case batch > 1:
 		c.split(cpuMatMulBatch, a, cost)
 	case m >= n:
@@ -115,21 +115,6 @@ func cpuMatMulBatch(_ *CPU, a *Args, w *worker) {
 // packedRows is how many rows of a weight that is not F32 are converted at a
 // time: few enough to stay in the cache until they are used.
 const packedRows = 64
-
-// cpuMatMulPackedT computes x · wᵀ for a weight w [n, k] of another type: each
-// thread converts its own rows of w, which are columns of the result.
-func cpuMatMulPackedT(_ *CPU, a *Args, w *worker) {
-	all, weight := productOf(a), a.T[2]
-	from, to := w.span(all.n, packedRows)
-	for j := from; j < to; j += packedRows {
-		p := all
-		p.n = min(packedRows, to-j)
-		p.b, p.brs, p.bcs = w.scratch(p.n*p.k), 1, p.k
-		dequantizeRows(p.b, weight, j, p.n)
-		p.c = all.c[j:]
-		p.run(w)
-	}
-}
 
 // cpuMatMulPacked computes x · w for a weight w [k, n] of another type, as the
 // backward pass of a frozen layer needs it: threads share the rows of x, and

@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"netllm/ops/asm"
+	"netllm/tensor"
 )
 
 // pool is a set of persistent threads that run one kernel at a time together.
@@ -32,6 +33,8 @@ type pool struct {
 type worker struct {
 	index, count int
 	gemm         asm.Workspace
+	vectors      asm.Activations
+	strips       *tensor.Storage // of a weight that was not repacked
 	floats       []float32
 	asleep       atomic.Bool
 	wake         chan struct{}
@@ -160,4 +163,12 @@ func (w *worker) scratch(n int) []float32 {
 		w.floats = make([]float32, n+n/4)
 	}
 	return w.floats[:n]
+}
+
+// bytes returns n bytes of this worker's own, aligned to 64, with any content.
+func (w *worker) bytes(n int) []byte {
+	if w.strips == nil || w.strips.Size() < n {
+		w.strips = tensor.NewHost(n)
+	}
+	return w.strips.Bytes()[:n]
 }

@@ -21,6 +21,8 @@ func (c *CPU) stripMatMul(a *Args, cost int) {
 	switch {
 	case a.I[0] == 0:
 		c.split(cpuStripBackward, a, cost)
+	case s.dtype.IsBlock():
+		c.blockMatMul(cpuStripColumns, a, cost)
 	case asm.Strips(s.n) >= 2*c.Threads() || a.T[0].Dim(0) < 2*c.Threads():
 		c.split(cpuStripColumns, a, cost)
 	default:
@@ -42,45 +44,77 @@ func stripProductOf(a *Args) stripProduct {
 	return p
 }
 
-func cpuStripRows(_ *CPU, a *Args, w *worker) {
+func cpuStripRows(c *CPU, a *Args, w *worker) {
 	p := stripProductOf(a)
 	p.rows(w.span(p.m, 12))
-	p.columns(w, 0, p.n)
+	p.columns(c, w, p.weight.from(0), 0, p.n)
 }
 
-func cpuStripColumns(_ *CPU, a *Args, w *worker) {
+func cpuStripColumns(c *CPU, a *Args, w *worker) {
 	p := stripProductOf(a)
-	from, to := w.span(p.n, asm.StripRows)
-	p.columns(w, from, to)
+	if from, to := w.span(p.n, asm.StripRows); from < to {
+		p.columns(c, w, p.weight.from(from), from, to)
+	}
 }
 
-// columns computes columns from to to-1 of x·Wᵀ.
-func (p *stripProduct) columns(w *worker, from, to int) {
-	if p.m == 0 || from >= to {
-		return
-	}
-	n, s := to-from, p.weight
-	switch s.dtype {
-	case tensor.F32:
-		asm.GemmStrips(&w.gemm, p.m, n, p.k, p.scale, p.a, p.ars, p.acs, elements[float32](s, from), p.beta, p.c[from:], p.ldc)
+// columns computes columns from to to-1 of x·Wᵀ, whose strips are given.
+func (p *stripProduct) columns(c *CPU, w *worker, strips []byte, from, to int) {
+	n, dtype := to-from, p.weight.dtype
+	strips = strips[:asm.Strips(n)*stripBytes(dtype, p.k)]
+	switch {
+	case p.m == 0:
+	case dtype == tensor.F32:
+		asm.GemmStrips(&w.gemm, p.m, n, p.k, p.scale, p.a, p.ars, p.acs, as[float32](strips), p.beta, p.c[from:], p.ldc)
+	case !dtype.IsBlock():
+		asm.GemmStripsHalf(&w.gemm, half(dtype), p.m, n, p.k, p.scale, p.a, p.ars, p.acs, as[uint16](strips), p.beta, p.c[from:], p.ldc)
+	case p.m > vectorRows:
+		asm.GemmBlocks(&w.gemm, blockFormats[dtype], &c.activations, 0, p.m, strips, n, p.k, p.scale, p.beta, p.c[from:], p.ldc)
 	default:
-		asm.GemmStripsHalf(&w.gemm, half(s.dtype), p.m, n, p.k, p.scale, p.a, p.ars, p.acs, elements[uint16](s, from), p.beta, p.c[from:], p.ldc)
+		asm.QuantizeActivations(&w.vectors, p.a, p.m, p.k, p.ars)
+		asm.GemvBlocks(blockFormats[dtype], p.c[from:], p.ldc, strips, n, p.k, &w.vectors, p.scale, p.beta)
 	}
 }
+
+// cpuMatMulUnpacked computes x·Wᵀ for a W that stayed in host memory, of a type
+// that is not F32: each thread makes strips of a few of its rows at a time.
+func cpuMatMulUnpacked(c *CPU, a *Args, w *worker) {
+	weight := a.T[2]
+	b := *a
+	b.T[2] = tensor.Tensor{}
+	p := stripProduct{productOf(&b), &stripWeight{dtype: weight.DType()}}
+	strip := stripBytes(weight.DType(), p.k)
+	count := max(1, unpackedBytes/max(1, strip))
+	from, to := w.span(p.n, asm.StripRows)
+	for ; from < to; from += count * asm.StripRows {
+		end := min(to, from+count*asm.StripRows)
+		strips := w.bytes(asm.Strips(end-from) * strip)
+		packStrips(weight.DType(), strips, weight.Slice(0, from, end).Bytes(), end-from, p.k)
+		p.columns(c, w, strips, from, end)
+	}
+}
+
+// unpackedBytes is the size of the strips made at a time, which stay in the cache.
+const unpackedBytes = 256 << 10
 
 // cpuStripBackward computes dy·W, a thread some of its columns.
 func cpuStripBackward(_ *CPU, a *Args, w *worker) {
 	p := stripProductOf(a)
 	s := p.weight
-	from, to := w.span(p.n, asm.StripRows)
+	unit := asm.StripRows
+	if s.dtype.IsBlock() {
+		unit = blockFormats[s.dtype].UnitLen()
+	}
+	from, to := w.span(p.n, unit)
 	if p.m == 0 || from >= to {
 		return
 	}
 	switch s.dtype {
 	case tensor.F32:
 		asm.GemmStripsBackward(&w.gemm, p.m, s.n, s.k, from, to, p.scale, p.a, p.ars, p.acs, elements[float32](s, 0), p.beta, p.c, p.ldc)
-	default:
+	case tensor.F16, tensor.BF16:
 		asm.GemmStripsHalfBackward(&w.gemm, half(s.dtype), p.m, s.n, s.k, from, to, p.scale, p.a, p.ars, p.acs, elements[uint16](s, 0), p.beta, p.c, p.ldc)
+	default:
+		p.blockBackward(w, from, to)
 	}
 }
 

@@ -29,11 +29,11 @@ func (c *CPU) Prepare(w tensor.Tensor) (tensor.Tensor, error) {
 	if !w.DType().IsFloat() {
 		return tensor.Tensor{}, fmt.Errorf("ops: a weight of type %v", w.DType())
 	}
-	if c.noRepack || w.DType().IsBlock() || w.Rank() != 2 || w.Len() == 0 || !w.IsContiguous() || !w.Storage().OnHost() {
+	if c.noRepack || w.Rank() != 2 || w.Len() == 0 || !w.IsContiguous() || !w.Storage().OnHost() {
 		return w, nil
 	}
 	s := &stripWeight{dtype: w.DType(), n: w.Dim(0), k: w.Dim(1)}
-	s.strip = asm.StripRows * s.k * s.dtype.BlockBytes()
+	s.strip = stripBytes(s.dtype, s.k)
 	var err error
 	if s.memory, err = tensor.MapMemory(asm.Strips(s.n) * s.strip); err != nil {
 		return tensor.Tensor{}, fmt.Errorf("ops: strips of %v: %w", w, err)
@@ -51,12 +51,33 @@ func cpuPackStrips(_ *CPU, a *Args, w *worker) {
 		return
 	}
 	rows := a.T[1].Slice(0, from, to)
-	switch s.dtype {
+	packStrips(s.dtype, s.from(from)[:asm.Strips(to-from)*s.strip], rows.Bytes(), to-from, s.k)
+}
+
+// packStrips brings n rows of k elements to strips.
+func packStrips(dtype tensor.DType, dst, rows []byte, n, k int) {
+	switch dtype {
 	case tensor.F32:
-		asm.PackStrips(elements[float32](s, from), rows.Float32s(), to-from, s.k)
+		asm.PackStrips(as[float32](dst), as[float32](rows), n, k)
+	case tensor.F16, tensor.BF16:
+		asm.PackStrips16(as[uint16](dst), as[uint16](rows), n, k)
 	default:
-		asm.PackStrips16(elements[uint16](s, from), rows.Uint16s(), to-from, s.k)
+		asm.PackBlocks(blockFormats[dtype], dst, rows, n, k)
 	}
+}
+
+// blockFormats are the names of package asm for block types.
+var blockFormats = [...]asm.BlockFormat{
+	tensor.Q8_0: asm.Q8_0, tensor.Q4_0: asm.Q4_0, tensor.Q4_1: asm.Q4_1, tensor.Q5_0: asm.Q5_0, tensor.Q5_1: asm.Q5_1,
+	tensor.Q4_K: asm.Q4_K, tensor.Q5_K: asm.Q5_K, tensor.Q6_K: asm.Q6_K,
+}
+
+// stripBytes returns the size of a strip of rows of k elements.
+func stripBytes(dtype tensor.DType, k int) int {
+	if dtype.IsBlock() {
+		return blockFormats[dtype].StripBytes(k)
+	}
+	return asm.StripRows * k * dtype.BlockBytes()
 }
 
 // Free gives the memory of prepared weights back; that of others is the garbage
@@ -109,7 +130,9 @@ func (s *stripWeight) unpack(dst []byte, from, to int) {
 	switch s.dtype {
 	case tensor.F32:
 		asm.UnpackStrips(as[float32](dst), elements[float32](s, 0), s.n, s.k, from, to)
-	default:
+	case tensor.F16, tensor.BF16:
 		asm.UnpackStrips16(as[uint16](dst), elements[uint16](s, 0), s.n, s.k, from, to)
+	default:
+		asm.UnpackBlocks(blockFormats[s.dtype], dst, s.from(0), s.n, s.k, from, to)
 	}
 }

@@ -76,7 +76,7 @@ func (d DType) BlockBytes() int { return dtypeInfo[d].bytes }
 // IsBlock reports whether elements are stored in blocks that share a scale.
 // Tensors of such types are read-only weights: their rows are contiguous and
 // whole multiples of the block.
-func (d DType) IsBlock() bool { return dtypeInfo[d].block > 1 }
+func (d DType) IsBlock() bool { return d < numDTypes && dtypeInfo[d].block > 1 }
 
 // IsFloat reports whether the type can be converted to float32 by
 // [Dequantize].

@@ -35,6 +35,7 @@ import (
 // config is what the flags say.
 type config struct {
 	peers, dir string // sources; binaries and models
+	python     string // with PyTorch
 	data       string // of the traces
 	out        string
 	rounds     int
@@ -69,8 +70,8 @@ var sections = []section{
 // run is what the sections of one run share.
 type run struct {
 	config
-	limits map[string]float64 // medians; empty if the program is missing
-	core   string             // OPENBLAS_CORETYPE that is best here, "" for its own choice
+	limits map[string]limit // empty if the program is missing
+	core   string           // OPENBLAS_CORETYPE that is best here, "" for its own choice
 }
 
 func main() {
@@ -104,6 +105,7 @@ func parseFlags() (config, error) {
 	}
 	flag.StringVar(&c.peers, "peers", filepath.Join("..", "shared", "peers"), "folder of the other programs' sources")
 	flag.StringVar(&c.dir, "dir", dir, "folder of their binaries, and of generated models (default: PEERS_DIR)")
+	flag.StringVar(&c.python, "python", "/usr/bin/python3", "Python with PyTorch; Debian's is the system's own")
 	flag.StringVar(&c.data, "data", filepath.Join("..", "shared", "data"), "folder of the data sets, for the simulator's traces")
 	flag.StringVar(&c.out, "out", filepath.Join("docs", "performance.md"), "document with the marked sections")
 	flag.IntVar(&c.rounds, "rounds", 10, "rounds, in each of which both sides are measured")
@@ -141,7 +143,7 @@ func measureAll(c config) error {
 	if !slices.ContainsFunc(sections, func(s section) bool { return c.only.MatchString(s.name) }) {
 		return fmt.Errorf("no section matches %q", c.only)
 	}
-	if _, err := r.measureLimits(); err != nil {
+	if err := r.measureLimits(); err != nil {
 		fmt.Fprintln(os.Stderr, "peers: no shares of limits:", err)
 	}
 	var failed []error
@@ -150,6 +152,7 @@ func measureAll(c config) error {
 			continue
 		}
 		progress("== %s", s.name)
+		before := load()
 		text, err := s.measure(r)
 		if err != nil {
 			failed = append(failed, fmt.Errorf("section %s is left as it is: %w", s.name, err))
@@ -161,7 +164,7 @@ func measureAll(c config) error {
 		if text == "" {
 			continue
 		}
-		text += fmt.Sprintf("\n%s, kernels %s, %s; medians of %d rounds.\n", asm.CPUName(), asm.Level(), runtime.Version(), c.rounds)
+		text = strings.TrimSpace(text) + "\n\n" + conditions(s, c, before) + "\n"
 		fmt.Println(text)
 		if !c.print {
 			if err := replaceBlock(c.out, s.name, text); err != nil {
@@ -170,6 +173,29 @@ func measureAll(c config) error {
 		}
 	}
 	return errors.Join(failed...)
+}
+
+// conditions says what a section was measured with.
+func conditions(s section, c config, loadBefore string) string {
+	text := asm.CPUName() + ", " + runtime.Version()
+	if s.name != "limits" {
+		text += fmt.Sprintf(", %d rounds", c.rounds)
+	}
+	if after := load(); after != "" {
+		text += fmt.Sprintf("; load average %s before, %s after", loadBefore, after)
+	}
+	return text + "."
+}
+
+// load returns how many programs wanted to run in the last minute, on average, or
+// nothing where the system does not tell.
+func load() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return ""
+	}
+	first, _, _ := strings.Cut(string(text), " ")
+	return first
 }
 
 // want reports whether a case is to be measured.

@@ -176,14 +176,14 @@ func (r *run) torch(script string, batch, threads int, v torchVariant) (float64,
 	if v.pin {
 		args = append(args, "--pin")
 	}
-	cmd := exec.Command("/usr/bin/python3", args...)
+	cmd := exec.Command(r.python, args...)
 	cmd.Env = os.Environ()
 	if v.core != "" {
 		cmd.Env = append(cmd.Env, "OPENBLAS_CORETYPE="+v.core)
 	}
 	out, err := cmd.Output()
 	if err != nil {
-		return 0, fmt.Errorf("%w: python3 with torch: %s: %w", errMissing, filepath.Base(script), err)
+		return 0, fmt.Errorf("%w: %s with torch (see -python): %s: %w", errMissing, r.python, filepath.Base(script), err)
 	}
 	var result struct {
 		Rate float64 `json:"steps_per_s"`

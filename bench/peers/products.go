@@ -11,48 +11,50 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
-// measureLimits runs limits.c and keeps the medians.
-func (r *run) measureLimits() (map[string]struct{ Best, Median float64 }, error) {
+// measureLimits runs limits.c.
+func (r *run) measureLimits() error {
 	binary, err := compile(r.dir, filepath.Join(r.peers, "limits.c"), "-march=native", "-pthread")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	progress("limits")
 	out, err := exec.Command(binary).Output()
 	if err != nil {
-		return nil, fmt.Errorf("limits: %w", err)
+		return fmt.Errorf("limits: %w", err)
 	}
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(out, &fields); err != nil {
-		return nil, fmt.Errorf("limits: %w", err)
+		return fmt.Errorf("limits: %w", err)
 	}
-	all := map[string]struct{ Best, Median float64 }{}
-	r.limits = map[string]float64{}
+	r.limits = map[string]limit{}
 	for name, raw := range fields {
-		var v struct{ Best, Median float64 }
+		var v limit
 		if json.Unmarshal(raw, &v) == nil && v.Median > 0 { // the others are numbers and texts
-			all[name], r.limits[name] = v, v.Median
+			r.limits[name] = v
 		}
 	}
-	return all, nil
+	return nil
 }
+
+// limit is a rate that limits.c measured many times.
+type limit struct{ Best, Median float64 }
 
 // peak returns the measured GFLOP/s of multiply-adds of the given level.
 func (r *run) peak(level string, threads int) float64 {
-	return r.limits[fmt.Sprintf("f32_fma_%s_Gops_%dt", level, threads)]
+	return r.limits[fmt.Sprintf("f32_fma_%s_Gops_%dt", level, threads)].Median
 }
 
 // bandwidth returns the measured GB/s of reading memory.
 func (r *run) bandwidth(threads int) float64 {
-	return r.limits[fmt.Sprintf("read_GBps_DRAM_%dt", threads)]
+	return r.limits[fmt.Sprintf("read_GBps_DRAM_%dt", threads)].Median
 }
 
 func limitsSection(r *run) (string, error) {
-	all, err := r.measureLimits()
-	if err != nil {
-		return "", err
+	if len(r.limits) == 0 { // main has said why
+		return "", fmt.Errorf("%w: limits.c or what it needs", errMissing)
 	}
 	t := newTable("limit", "1 thread, median (best)", "2 threads, median (best)")
 	for _, l := range []struct{ title, key string }{
@@ -67,7 +69,7 @@ func limitsSection(r *run) (string, error) {
 	} {
 		cells := []string{l.title}
 		for threads := 1; threads <= 2; threads++ {
-			v, ok := all[fmt.Sprintf("%s_%dt", l.key, threads)]
+			v, ok := r.limits[fmt.Sprintf("%s_%dt", l.key, threads)]
 			if !ok {
 				cells = append(cells, "–")
 				continue
@@ -145,6 +147,10 @@ func (p product) name() string { return fmt.Sprintf("%s,m=%d,n=%d,k=%d", p.kind,
 
 func (p product) gflop() float64 { return 2 * float64(p.m) * float64(p.n) * float64(p.k) / 1e9 }
 
+// quiet is the pause before a burst: threads of OpenBLAS go on spinning for some 30
+// milliseconds after their last product, on processors that the next side needs.
+const quiet = 100 * time.Millisecond
+
 // compareProduct measures p on both sides, in GFLOP/s.
 func (r *run) compareProduct(p product, ours, peer *process) (comparison, error) {
 	if _, err := ours.ask("start %s %d %d %d", p.kind, p.m, p.n, p.k); err != nil {
@@ -159,6 +165,7 @@ func (r *run) compareProduct(p product, ours, peer *process) (comparison, error)
 	}
 	running := ""
 	c, err := compare(r.rounds, func() (float64, error) {
+		time.Sleep(quiet)
 		b, err := ours.run(r.burst, 1)
 		return p.gflop() / b.median, err
 	}, func() (float64, error) {
@@ -170,6 +177,7 @@ func (r *run) compareProduct(p product, ours, peer *process) (comparison, error)
 				}
 				running = kind
 			}
+			time.Sleep(quiet)
 			b, err := peer.run(r.burst, 1)
 			if err != nil {
 				return 0, err

@@ -74,6 +74,12 @@ func (b *Backend) Fail(err error) {
 	b.later(func(x *executor) { x.err = err })
 }
 
+// RoundsActivations implements [ops.ActivationRounder] as the CPU does, which
+// computes here.
+func (b *Backend) RoundsActivations(dtype tensor.DType) bool {
+	return (*ops.CPU)(nil).RoundsActivations(dtype)
+}
+
 // Pending returns the length of the queue.
 func (b *Backend) Pending() int { return len(b.queue) }
 

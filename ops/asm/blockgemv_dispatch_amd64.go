@@ -133,3 +133,20 @@ func blockGemvStrips(f BlockFormat, y []float32, ldy int, strips []byte, x []vec
 		}
 	}
 }
+
+//go:noinline
+func rowGemv(f BlockFormat, y []float32, w []byte, x *Activations, first, blocks int, alpha, beta float32) {
+	rows, ahead := len(y), blockGemvAhead
+	switch {
+	case !useAVX2:
+		rowGemvGeneric(f, y, w, x, first, blocks, alpha, beta)
+	case useVNNI && f == Q8_0:
+		rowGemvQ8_0AVX512(&y[0], &w[0], &x.steps2[first].codes[0], blocks/2, blocks%2, rows, ahead, alpha, beta)
+	case useVNNI:
+		rowGemvQ4_0AVX512(&y[0], &w[0], &x.steps4[first].codes[0][0], blocks/4, blocks%4, rows, ahead, alpha, beta)
+	case f == Q8_0:
+		rowGemvQ8_0AVX2(&y[0], &w[0], &x.steps2[first].codes[0], blocks/2, blocks%2, rows, ahead, alpha, beta)
+	default:
+		rowGemvQ4_0AVX2(&y[0], &w[0], &x.steps4[first].codes[0][0], blocks/4, blocks%4, rows, ahead, alpha, beta)
+	}
+}

@@ -14,6 +14,8 @@ import (
 type Activations struct {
 	m, k   int
 	blocks []vectorBlock // [m, k/32]
+	steps4 []rowStep4    // for weights in the layout of files, see PrepareFile
+	steps2 []rowStep2
 }
 
 // Shape returns the number of rows and of their elements.
@@ -37,8 +39,8 @@ const smallestMagnitude = 0x1p-100
 // QuantizeActivations rounds m rows of k elements, row i at x[i*ldx:]. k must be a
 // multiple of 32.
 //
-// A block's scale is the greatest magnitude divided by 127, a code the element times
-// 127/greatest, rounded to the nearest integer, ties to even. A block with a NaN or an
+// A block's scale is the greatest magnitude divided by 127 and rounded to 11
+// significant bits, a code the element times 127/greatest, rounded to the nearest integer, ties to even. A block with a NaN or an
 // infinity gets NaN as its scale, and so does every product with it.
 //
 // It panics if sizes are negative, if k is not a multiple of 32, or if the rows overlap
@@ -55,6 +57,7 @@ func QuantizeActivations(a *Activations, x []float32, m, k, ldx int) {
 		a.blocks = make([]vectorBlock, m*n)
 	}
 	a.m, a.k, a.blocks = m, k, a.blocks[:m*n]
+	a.steps4, a.steps2 = a.steps4[:0], a.steps2[:0]
 	if n == 0 {
 		return
 	}
@@ -86,7 +89,7 @@ func quantizeBlock(b *vectorBlock, x *[32]float32) {
 		return
 	}
 	inverse := 127 / greatest
-	b.scale = greatest / 127
+	b.scale = roundScale(greatest / 127)
 	var sums [2]int32
 	for i, v := range x {
 		c := int8(math.RoundToEven(float64(float32(v * inverse))))

@@ -48,6 +48,9 @@ block:
 	VPAND    Y8, Y6, Y6
 	VDIVPS   Y4, Y11, Y7
 	VDIVPS   Y11, Y4, Y4
+	VPADDD   96(AX), Y4, Y4
+	VPSRLD   $0x0d, Y4, Y4
+	VPSLLD   $0x0d, Y4, Y4
 	VPAND    Y5, Y4, Y4
 	VPOR     Y6, Y4, Y4
 
@@ -119,4 +122,12 @@ DATA quantizeConstants<>+80(SB)/4, $0xffffff80
 DATA quantizeConstants<>+84(SB)/4, $0xffffffe0
 DATA quantizeConstants<>+88(SB)/4, $0xffffffe0
 DATA quantizeConstants<>+92(SB)/4, $0x00000000
-GLOBL quantizeConstants<>(SB), RODATA|NOPTR, $96
+DATA quantizeConstants<>+96(SB)/4, $0x00001000
+DATA quantizeConstants<>+100(SB)/4, $0x00001000
+DATA quantizeConstants<>+104(SB)/4, $0x00001000
+DATA quantizeConstants<>+108(SB)/4, $0x00001000
+DATA quantizeConstants<>+112(SB)/4, $0x00001000
+DATA quantizeConstants<>+116(SB)/4, $0x00001000
+DATA quantizeConstants<>+120(SB)/4, $0x00001000
+DATA quantizeConstants<>+124(SB)/4, $0x00001000
+GLOBL quantizeConstants<>(SB), RODATA|NOPTR, $128

@@ -3,7 +3,10 @@
 
 package asm
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // BlockFormat is a type of quantised weights. The names are those of ggml, whose
 // published layouts the rows in files have.
@@ -96,3 +99,10 @@ func (f BlockFormat) StripBytes(k int) int {
 
 // Strips returns how many strips a matrix of n rows has.
 func Strips(n int) int { return (n + StripRows - 1) / StripRows }
+
+// roundScale rounds the scale of a block of activations to 11 significant bits,
+// halves up: those of float16, in which ggml keeps such scales, so that rounded
+// activations are the same there and here. The range stays that of float32.
+func roundScale(s float32) float32 {
+	return math.Float32frombits((math.Float32bits(s) + 0x1000) &^ 0x1fff)
+}

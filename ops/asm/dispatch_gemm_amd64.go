@@ -29,7 +29,7 @@ func rowTileCols(cols int) int {
 }
 
 // runStrip computes tiles one below the other. Meanwhile it prefetches a panel of B from
-// next on, nextStep bytes for each p of a tile; 0: none.
+// next on, nextStep bytes for every second p of a tile; 0: none.
 //
 //go:noinline
 func runStrip(s *strip, rows, tiles, cols int, a, b, c, next *float32, nextStep int) {

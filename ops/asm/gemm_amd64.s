@@ -59,7 +59,6 @@ rows1panel:
 
 rows1loop:
 	PREFETCHT1   (R13)
-	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -67,7 +66,7 @@ rows1loop:
 	VFMADD231PS  Z1, Z2, Z9
 	ADDQ         R10, BX
 	ADDQ         R9, AX
-	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
 	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
@@ -85,8 +84,6 @@ rows1tail:
 	JZ   rows1update
 
 rows1single:
-	PREFETCHT1   (R13)
-	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -176,7 +173,6 @@ rows2panel:
 
 rows2loop:
 	PREFETCHT1   (R13)
-	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -187,7 +183,7 @@ rows2loop:
 	VFMADD231PS  Z1, Z3, Z11
 	ADDQ         R10, BX
 	ADDQ         R9, AX
-	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
 	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
@@ -208,8 +204,6 @@ rows2tail:
 	JZ   rows2update
 
 rows2single:
-	PREFETCHT1   (R13)
-	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -317,7 +311,6 @@ rows3panel:
 
 rows3loop:
 	PREFETCHT1   (R13)
-	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -331,7 +324,7 @@ rows3loop:
 	VFMADD231PS  Z1, Z4, Z13
 	ADDQ         R10, BX
 	ADDQ         R9, AX
-	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
 	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
@@ -355,8 +348,6 @@ rows3tail:
 	JZ   rows3update
 
 rows3single:
-	PREFETCHT1   (R13)
-	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -484,7 +475,6 @@ rows4panel:
 
 rows4loop:
 	PREFETCHT1   (R13)
-	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -502,7 +492,7 @@ rows4loop:
 	ADDQ         R10, BX
 	ADDQ         R9, AX
 	ADDQ         R9, DX
-	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
 	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
@@ -530,8 +520,6 @@ rows4tail:
 	JZ   rows4update
 
 rows4single:
-	PREFETCHT1   (R13)
-	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -678,7 +666,6 @@ rows5panel:
 
 rows5loop:
 	PREFETCHT1   (R13)
-	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -699,7 +686,7 @@ rows5loop:
 	ADDQ         R10, BX
 	ADDQ         R9, AX
 	ADDQ         R9, DX
-	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
 	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
@@ -730,8 +717,6 @@ rows5tail:
 	JZ   rows5update
 
 rows5single:
-	PREFETCHT1   (R13)
-	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -896,7 +881,6 @@ rows6panel:
 
 rows6loop:
 	PREFETCHT1   (R13)
-	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -920,7 +904,7 @@ rows6loop:
 	ADDQ         R10, BX
 	ADDQ         R9, AX
 	ADDQ         R9, DX
-	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
 	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
@@ -954,8 +938,6 @@ rows6tail:
 	JZ   rows6update
 
 rows6single:
-	PREFETCHT1   (R13)
-	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -1140,7 +1122,6 @@ rows7panel:
 
 rows7loop:
 	PREFETCHT1   (R13)
-	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -1168,7 +1149,7 @@ rows7loop:
 	ADDQ         R9, AX
 	ADDQ         R9, DX
 	ADDQ         R9, R12
-	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
 	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
@@ -1206,8 +1187,6 @@ rows7tail:
 	JZ   rows7update
 
 rows7single:
-	PREFETCHT1   (R13)
-	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -1411,7 +1390,6 @@ rows8panel:
 
 rows8loop:
 	PREFETCHT1   (R13)
-	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -1442,7 +1420,7 @@ rows8loop:
 	ADDQ         R9, AX
 	ADDQ         R9, DX
 	ADDQ         R9, R12
-	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
 	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
@@ -1483,8 +1461,6 @@ rows8tail:
 	JZ   rows8update
 
 rows8single:
-	PREFETCHT1   (R13)
-	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -1706,7 +1682,6 @@ rows9panel:
 
 rows9loop:
 	PREFETCHT1   (R13)
-	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -1740,7 +1715,7 @@ rows9loop:
 	ADDQ         R9, AX
 	ADDQ         R9, DX
 	ADDQ         R9, R12
-	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
 	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
@@ -1784,8 +1759,6 @@ rows9tail:
 	JZ   rows9update
 
 rows9single:
-	PREFETCHT1   (R13)
-	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -2027,7 +2000,6 @@ rows10panel:
 
 rows10loop:
 	PREFETCHT1   (R13)
-	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -2065,7 +2037,7 @@ rows10loop:
 	ADDQ         R9, DX
 	ADDQ         R9, R12
 	ADDQ         R9, R15
-	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
 	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
@@ -2113,8 +2085,6 @@ rows10tail:
 	JZ   rows10update
 
 rows10single:
-	PREFETCHT1   (R13)
-	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -2375,7 +2345,6 @@ rows11panel:
 
 rows11loop:
 	PREFETCHT1   (R13)
-	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -2416,7 +2385,7 @@ rows11loop:
 	ADDQ         R9, DX
 	ADDQ         R9, R12
 	ADDQ         R9, R15
-	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
 	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
@@ -2467,8 +2436,6 @@ rows11tail:
 	JZ   rows11update
 
 rows11single:
-	PREFETCHT1   (R13)
-	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -2747,6 +2714,50 @@ rows12panel:
 
 rows12loop:
 	PREFETCHT1   (R13)
+	VMOVUPS      (BX), Z0
+	VMOVUPS.Z    64(BX), K1, Z1
+	VBROADCASTSS (AX), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (AX)(R8*1), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS (AX)(R8*2), Z4
+	VFMADD231PS  Z0, Z4, Z12
+	VFMADD231PS  Z1, Z4, Z13
+	VBROADCASTSS (DX), Z5
+	VFMADD231PS  Z0, Z5, Z14
+	VFMADD231PS  Z1, Z5, Z15
+	VBROADCASTSS (DX)(R8*1), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS (DX)(R8*2), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	VBROADCASTSS (R12), Z4
+	VFMADD231PS  Z0, Z4, Z20
+	VFMADD231PS  Z1, Z4, Z21
+	VBROADCASTSS (R12)(R8*1), Z5
+	VFMADD231PS  Z0, Z5, Z22
+	VFMADD231PS  Z1, Z5, Z23
+	VBROADCASTSS (R12)(R8*2), Z2
+	VFMADD231PS  Z0, Z2, Z24
+	VFMADD231PS  Z1, Z2, Z25
+	VBROADCASTSS (R15), Z3
+	VFMADD231PS  Z0, Z3, Z26
+	VFMADD231PS  Z1, Z3, Z27
+	VBROADCASTSS (R15)(R8*1), Z4
+	VFMADD231PS  Z0, Z4, Z28
+	VFMADD231PS  Z1, Z4, Z29
+	VBROADCASTSS (R15)(R8*2), Z5
+	VFMADD231PS  Z0, Z5, Z30
+	VFMADD231PS  Z1, Z5, Z31
+	ADDQ         R10, BX
+	ADDQ         R9, AX
+	ADDQ         R9, DX
+	ADDQ         R9, R12
+	ADDQ         R9, R15
+	PREFETCHT1   64(R13)
 	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
@@ -2792,7 +2803,6 @@ rows12loop:
 	ADDQ         R9, R12
 	ADDQ         R9, R15
 	PREFETCHT1   (R13)
-	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -2836,52 +2846,7 @@ rows12loop:
 	ADDQ         R9, DX
 	ADDQ         R9, R12
 	ADDQ         R9, R15
-	PREFETCHT1   (R13)
-	ADDQ         nextStep+112(FP), R13
-	VMOVUPS      (BX), Z0
-	VMOVUPS.Z    64(BX), K1, Z1
-	VBROADCASTSS (AX), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (AX)(R8*1), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS (AX)(R8*2), Z4
-	VFMADD231PS  Z0, Z4, Z12
-	VFMADD231PS  Z1, Z4, Z13
-	VBROADCASTSS (DX), Z5
-	VFMADD231PS  Z0, Z5, Z14
-	VFMADD231PS  Z1, Z5, Z15
-	VBROADCASTSS (DX)(R8*1), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS (DX)(R8*2), Z3
-	VFMADD231PS  Z0, Z3, Z18
-	VFMADD231PS  Z1, Z3, Z19
-	VBROADCASTSS (R12), Z4
-	VFMADD231PS  Z0, Z4, Z20
-	VFMADD231PS  Z1, Z4, Z21
-	VBROADCASTSS (R12)(R8*1), Z5
-	VFMADD231PS  Z0, Z5, Z22
-	VFMADD231PS  Z1, Z5, Z23
-	VBROADCASTSS (R12)(R8*2), Z2
-	VFMADD231PS  Z0, Z2, Z24
-	VFMADD231PS  Z1, Z2, Z25
-	VBROADCASTSS (R15), Z3
-	VFMADD231PS  Z0, Z3, Z26
-	VFMADD231PS  Z1, Z3, Z27
-	VBROADCASTSS (R15)(R8*1), Z4
-	VFMADD231PS  Z0, Z4, Z28
-	VFMADD231PS  Z1, Z4, Z29
-	VBROADCASTSS (R15)(R8*2), Z5
-	VFMADD231PS  Z0, Z5, Z30
-	VFMADD231PS  Z1, Z5, Z31
-	ADDQ         R10, BX
-	ADDQ         R9, AX
-	ADDQ         R9, DX
-	ADDQ         R9, R12
-	ADDQ         R9, R15
-	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
 	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
@@ -2935,8 +2900,6 @@ rows12tail:
 	JZ   rows12update
 
 rows12single:
-	PREFETCHT1   (R13)
-	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Z0
 	VMOVUPS.Z    64(BX), K1, Z1
 	VBROADCASTSS (AX), Z2
@@ -5607,7 +5570,6 @@ rows1panel:
 
 rows1loop:
 	PREFETCHT1   (R13)
-	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMOVUPS      32(BX), Y1
 	VBROADCASTSS (AX), Y2
@@ -5615,7 +5577,7 @@ rows1loop:
 	VFMADD231PS  Y1, Y2, Y5
 	ADDQ         R10, BX
 	ADDQ         R9, AX
-	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
 	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMOVUPS      32(BX), Y1
@@ -5633,8 +5595,6 @@ rows1tail:
 	JZ   rows1update
 
 rows1single:
-	PREFETCHT1   (R13)
-	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMOVUPS      32(BX), Y1
 	VBROADCASTSS (AX), Y2
@@ -5715,7 +5675,6 @@ rows2panel:
 
 rows2loop:
 	PREFETCHT1   (R13)
-	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMOVUPS      32(BX), Y1
 	VBROADCASTSS (AX), Y2
@@ -5726,7 +5685,7 @@ rows2loop:
 	VFMADD231PS  Y1, Y3, Y7
 	ADDQ         R10, BX
 	ADDQ         R9, AX
-	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
 	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMOVUPS      32(BX), Y1
@@ -5747,8 +5706,6 @@ rows2tail:
 	JZ   rows2update
 
 rows2single:
-	PREFETCHT1   (R13)
-	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMOVUPS      32(BX), Y1
 	VBROADCASTSS (AX), Y2
@@ -5846,7 +5803,6 @@ rows3panel:
 
 rows3loop:
 	PREFETCHT1   (R13)
-	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMOVUPS      32(BX), Y1
 	VBROADCASTSS (AX), Y2
@@ -5860,7 +5816,7 @@ rows3loop:
 	VFMADD231PS  Y1, Y2, Y9
 	ADDQ         R10, BX
 	ADDQ         R9, AX
-	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
 	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMOVUPS      32(BX), Y1
@@ -5884,8 +5840,6 @@ rows3tail:
 	JZ   rows3update
 
 rows3single:
-	PREFETCHT1   (R13)
-	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMOVUPS      32(BX), Y1
 	VBROADCASTSS (AX), Y2
@@ -6002,7 +5956,6 @@ rows4panel:
 
 rows4loop:
 	PREFETCHT1   (R13)
-	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMOVUPS      32(BX), Y1
 	VBROADCASTSS (AX), Y2
@@ -6020,7 +5973,7 @@ rows4loop:
 	ADDQ         R10, BX
 	ADDQ         R9, AX
 	ADDQ         R9, DX
-	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
 	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMOVUPS      32(BX), Y1
@@ -6048,8 +6001,6 @@ rows4tail:
 	JZ   rows4update
 
 rows4single:
-	PREFETCHT1   (R13)
-	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMOVUPS      32(BX), Y1
 	VBROADCASTSS (AX), Y2
@@ -6184,7 +6135,6 @@ rows5panel:
 
 rows5loop:
 	PREFETCHT1   (R13)
-	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMOVUPS      32(BX), Y1
 	VBROADCASTSS (AX), Y2
@@ -6205,7 +6155,7 @@ rows5loop:
 	ADDQ         R10, BX
 	ADDQ         R9, AX
 	ADDQ         R9, DX
-	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
 	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMOVUPS      32(BX), Y1
@@ -6236,8 +6186,6 @@ rows5tail:
 	JZ   rows5update
 
 rows5single:
-	PREFETCHT1   (R13)
-	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMOVUPS      32(BX), Y1
 	VBROADCASTSS (AX), Y2
@@ -6389,6 +6337,30 @@ rows6panel:
 
 rows6loop:
 	PREFETCHT1   (R13)
+	VMOVUPS      (BX), Y0
+	VMOVUPS      32(BX), Y1
+	VBROADCASTSS (AX), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS (AX)(R8*1), Y3
+	VFMADD231PS  Y0, Y3, Y6
+	VFMADD231PS  Y1, Y3, Y7
+	VBROADCASTSS (AX)(R8*2), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS (DX), Y3
+	VFMADD231PS  Y0, Y3, Y10
+	VFMADD231PS  Y1, Y3, Y11
+	VBROADCASTSS (DX)(R8*1), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VFMADD231PS  Y1, Y2, Y13
+	VBROADCASTSS (DX)(R8*2), Y3
+	VFMADD231PS  Y0, Y3, Y14
+	VFMADD231PS  Y1, Y3, Y15
+	ADDQ         R10, BX
+	ADDQ         R9, AX
+	ADDQ         R9, DX
+	PREFETCHT1   64(R13)
 	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMOVUPS      32(BX), Y1
@@ -6414,7 +6386,6 @@ rows6loop:
 	ADDQ         R9, AX
 	ADDQ         R9, DX
 	PREFETCHT1   (R13)
-	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMOVUPS      32(BX), Y1
 	VBROADCASTSS (AX), Y2
@@ -6438,32 +6409,7 @@ rows6loop:
 	ADDQ         R10, BX
 	ADDQ         R9, AX
 	ADDQ         R9, DX
-	PREFETCHT1   (R13)
-	ADDQ         nextStep+112(FP), R13
-	VMOVUPS      (BX), Y0
-	VMOVUPS      32(BX), Y1
-	VBROADCASTSS (AX), Y2
-	VFMADD231PS  Y0, Y2, Y4
-	VFMADD231PS  Y1, Y2, Y5
-	VBROADCASTSS (AX)(R8*1), Y3
-	VFMADD231PS  Y0, Y3, Y6
-	VFMADD231PS  Y1, Y3, Y7
-	VBROADCASTSS (AX)(R8*2), Y2
-	VFMADD231PS  Y0, Y2, Y8
-	VFMADD231PS  Y1, Y2, Y9
-	VBROADCASTSS (DX), Y3
-	VFMADD231PS  Y0, Y3, Y10
-	VFMADD231PS  Y1, Y3, Y11
-	VBROADCASTSS (DX)(R8*1), Y2
-	VFMADD231PS  Y0, Y2, Y12
-	VFMADD231PS  Y1, Y2, Y13
-	VBROADCASTSS (DX)(R8*2), Y3
-	VFMADD231PS  Y0, Y3, Y14
-	VFMADD231PS  Y1, Y3, Y15
-	ADDQ         R10, BX
-	ADDQ         R9, AX
-	ADDQ         R9, DX
-	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
 	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMOVUPS      32(BX), Y1
@@ -6497,8 +6443,6 @@ rows6tail:
 	JZ   rows6update
 
 rows6single:
-	PREFETCHT1   (R13)
-	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMOVUPS      32(BX), Y1
 	VBROADCASTSS (AX), Y2
@@ -6659,7 +6603,6 @@ rows1panel:
 
 rows1loop:
 	PREFETCHT1   (R13)
-	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMASKMOVPS   32(BX), Y3, Y1
 	VBROADCASTSS (AX), Y2
@@ -6667,7 +6610,7 @@ rows1loop:
 	VFMADD231PS  Y1, Y2, Y5
 	ADDQ         R10, BX
 	ADDQ         R9, AX
-	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
 	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMASKMOVPS   32(BX), Y3, Y1
@@ -6685,8 +6628,6 @@ rows1tail:
 	JZ   rows1update
 
 rows1single:
-	PREFETCHT1   (R13)
-	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMASKMOVPS   32(BX), Y3, Y1
 	VBROADCASTSS (AX), Y2
@@ -6774,7 +6715,6 @@ rows2panel:
 
 rows2loop:
 	PREFETCHT1   (R13)
-	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMASKMOVPS   32(BX), Y3, Y1
 	VBROADCASTSS (AX), Y2
@@ -6785,7 +6725,7 @@ rows2loop:
 	VFMADD231PS  Y1, Y2, Y7
 	ADDQ         R10, BX
 	ADDQ         R9, AX
-	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
 	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMASKMOVPS   32(BX), Y3, Y1
@@ -6806,8 +6746,6 @@ rows2tail:
 	JZ   rows2update
 
 rows2single:
-	PREFETCHT1   (R13)
-	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMASKMOVPS   32(BX), Y3, Y1
 	VBROADCASTSS (AX), Y2
@@ -6913,7 +6851,6 @@ rows3panel:
 
 rows3loop:
 	PREFETCHT1   (R13)
-	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMASKMOVPS   32(BX), Y3, Y1
 	VBROADCASTSS (AX), Y2
@@ -6927,7 +6864,7 @@ rows3loop:
 	VFMADD231PS  Y1, Y2, Y9
 	ADDQ         R10, BX
 	ADDQ         R9, AX
-	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
 	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMASKMOVPS   32(BX), Y3, Y1
@@ -6951,8 +6888,6 @@ rows3tail:
 	JZ   rows3update
 
 rows3single:
-	PREFETCHT1   (R13)
-	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMASKMOVPS   32(BX), Y3, Y1
 	VBROADCASTSS (AX), Y2
@@ -7078,7 +7013,6 @@ rows4panel:
 
 rows4loop:
 	PREFETCHT1   (R13)
-	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMASKMOVPS   32(BX), Y3, Y1
 	VBROADCASTSS (AX), Y2
@@ -7096,7 +7030,7 @@ rows4loop:
 	ADDQ         R10, BX
 	ADDQ         R9, AX
 	ADDQ         R9, DX
-	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
 	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMASKMOVPS   32(BX), Y3, Y1
@@ -7124,8 +7058,6 @@ rows4tail:
 	JZ   rows4update
 
 rows4single:
-	PREFETCHT1   (R13)
-	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMASKMOVPS   32(BX), Y3, Y1
 	VBROADCASTSS (AX), Y2
@@ -7270,7 +7202,6 @@ rows5panel:
 
 rows5loop:
 	PREFETCHT1   (R13)
-	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMASKMOVPS   32(BX), Y3, Y1
 	VBROADCASTSS (AX), Y2
@@ -7291,7 +7222,7 @@ rows5loop:
 	ADDQ         R10, BX
 	ADDQ         R9, AX
 	ADDQ         R9, DX
-	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
 	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMASKMOVPS   32(BX), Y3, Y1
@@ -7322,8 +7253,6 @@ rows5tail:
 	JZ   rows5update
 
 rows5single:
-	PREFETCHT1   (R13)
-	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMASKMOVPS   32(BX), Y3, Y1
 	VBROADCASTSS (AX), Y2
@@ -7486,6 +7415,30 @@ rows6panel:
 
 rows6loop:
 	PREFETCHT1   (R13)
+	VMOVUPS      (BX), Y0
+	VMASKMOVPS   32(BX), Y3, Y1
+	VBROADCASTSS (AX), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS (AX)(R8*1), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VFMADD231PS  Y1, Y2, Y7
+	VBROADCASTSS (AX)(R8*2), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS (DX), Y2
+	VFMADD231PS  Y0, Y2, Y10
+	VFMADD231PS  Y1, Y2, Y11
+	VBROADCASTSS (DX)(R8*1), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VFMADD231PS  Y1, Y2, Y13
+	VBROADCASTSS (DX)(R8*2), Y2
+	VFMADD231PS  Y0, Y2, Y14
+	VFMADD231PS  Y1, Y2, Y15
+	ADDQ         R10, BX
+	ADDQ         R9, AX
+	ADDQ         R9, DX
+	PREFETCHT1   64(R13)
 	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMASKMOVPS   32(BX), Y3, Y1
@@ -7511,7 +7464,6 @@ rows6loop:
 	ADDQ         R9, AX
 	ADDQ         R9, DX
 	PREFETCHT1   (R13)
-	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMASKMOVPS   32(BX), Y3, Y1
 	VBROADCASTSS (AX), Y2
@@ -7535,32 +7487,7 @@ rows6loop:
 	ADDQ         R10, BX
 	ADDQ         R9, AX
 	ADDQ         R9, DX
-	PREFETCHT1   (R13)
-	ADDQ         nextStep+112(FP), R13
-	VMOVUPS      (BX), Y0
-	VMASKMOVPS   32(BX), Y3, Y1
-	VBROADCASTSS (AX), Y2
-	VFMADD231PS  Y0, Y2, Y4
-	VFMADD231PS  Y1, Y2, Y5
-	VBROADCASTSS (AX)(R8*1), Y2
-	VFMADD231PS  Y0, Y2, Y6
-	VFMADD231PS  Y1, Y2, Y7
-	VBROADCASTSS (AX)(R8*2), Y2
-	VFMADD231PS  Y0, Y2, Y8
-	VFMADD231PS  Y1, Y2, Y9
-	VBROADCASTSS (DX), Y2
-	VFMADD231PS  Y0, Y2, Y10
-	VFMADD231PS  Y1, Y2, Y11
-	VBROADCASTSS (DX)(R8*1), Y2
-	VFMADD231PS  Y0, Y2, Y12
-	VFMADD231PS  Y1, Y2, Y13
-	VBROADCASTSS (DX)(R8*2), Y2
-	VFMADD231PS  Y0, Y2, Y14
-	VFMADD231PS  Y1, Y2, Y15
-	ADDQ         R10, BX
-	ADDQ         R9, AX
-	ADDQ         R9, DX
-	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
 	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMASKMOVPS   32(BX), Y3, Y1
@@ -7594,8 +7521,6 @@ rows6tail:
 	JZ   rows6update
 
 rows6single:
-	PREFETCHT1   (R13)
-	ADDQ         nextStep+112(FP), R13
 	VMOVUPS      (BX), Y0
 	VMASKMOVPS   32(BX), Y3, Y1
 	VBROADCASTSS (AX), Y2

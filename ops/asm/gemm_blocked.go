@@ -117,10 +117,20 @@ func (s *strips) run(rows, tiles, nr int, c *float32) {
 		b := (*float32)(unsafe.Add(unsafe.Pointer(s.b), j/s.bCols*s.bStep+4*(j%s.bCols)))
 		next, step := b, 0
 		if s.packed && j+s.bCols < s.cols && j%s.bCols == 0 {
-			next, step = byteAt(s.b, (j/s.bCols+1)*s.bStep), 64
+			next, step = byteAt(s.b, (j/s.bCols+1)*s.bStep), prefetchStep(tiles, s.brs)
 		}
 		runStrip(&s.strip, rows, tiles, min(nr, s.cols-j), s.a, b, at(c, j), next, step)
 	}
+}
+
+// prefetchStep is by how many bytes to move on for every second p, so that a panel with
+// rows of brs bytes is fetched in the time of the tiles, no faster than it must.
+func prefetchStep(tiles, brs int) int {
+	step := 32
+	for step < 128 && tiles*step < 2*brs {
+		step *= 2
+	}
+	return step
 }
 
 // rowTimesColumns computes a single row of C from a B whose columns are contiguous.

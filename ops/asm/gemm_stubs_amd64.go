@@ -21,7 +21,8 @@ package asm
 // All strides are in bytes. 1 <= rows <= 12, tiles >= 1, k >= 1. The last vector of a
 // tile has last elements, the others are full: width = 16+last, 1 <= last <= 16.
 //
-// Beside each p a cache line is fetched to L2: nextStep bytes behind the last, from next on, k*brs bytes in all.
+// Beside every second p two cache lines are fetched to L2, nextStep bytes behind the
+// last two, from next on, k*brs bytes in all.
 //
 //go:noescape
 func gemmStrip32AVX512(rows int, tiles int, k int, a *float32, ars int, acs int, aStep int, b *float32, brs int, c *float32, ldc int, alpha float32, beta float32, last int, next *float32, nextStep int)
@@ -103,7 +104,8 @@ func gemmStrip64AVX512(rows int, tiles int, k int, a *float32, ars int, acs int,
 // All strides are in bytes. 1 <= rows <= 6, tiles >= 1, k >= 1. The last vector of a
 // tile has last elements, the others are full: width = 16, last is not used.
 //
-// Beside each p a cache line is fetched to L2: nextStep bytes behind the last, from next on, k*brs bytes in all.
+// Beside every second p two cache lines are fetched to L2, nextStep bytes behind the
+// last two, from next on, k*brs bytes in all.
 //
 //go:noescape
 func gemmStrip16AVX2(rows int, tiles int, k int, a *float32, ars int, acs int, aStep int, b *float32, brs int, c *float32, ldc int, alpha float32, beta float32, last int, next *float32, nextStep int)
@@ -125,7 +127,8 @@ func gemmStrip16AVX2(rows int, tiles int, k int, a *float32, ars int, acs int, a
 // All strides are in bytes. 1 <= rows <= 6, tiles >= 1, k >= 1. The last vector of a
 // tile has last elements, the others are full: width = 8+last, 1 <= last <= 8.
 //
-// Beside each p a cache line is fetched to L2: nextStep bytes behind the last, from next on, k*brs bytes in all.
+// Beside every second p two cache lines are fetched to L2, nextStep bytes behind the
+// last two, from next on, k*brs bytes in all.
 //
 //go:noescape
 func gemmStrip16MaskedAVX2(rows int, tiles int, k int, a *float32, ars int, acs int, aStep int, b *float32, brs int, c *float32, ldc int, alpha float32, beta float32, last int, next *float32, nextStep int)

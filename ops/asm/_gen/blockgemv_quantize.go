@@ -54,6 +54,7 @@ func quantizeVectorFile(g *gen) {
 	g.VPAND(ymm[8], ymm[6], ymm[6])
 	g.VDIVPS(ymm[4], ymm[11], ymm[7])
 	g.VDIVPS(ymm[11], ymm[4], ymm[4])
+	g.roundScale(ymm[4], mem(reg.RAX, 96))
 	g.VPAND(ymm[5], ymm[4], ymm[4])
 	g.VPOR(ymm[6], ymm[4], ymm[4])
 	g.Comment("The codes, in Y0.")
@@ -91,6 +92,14 @@ func quantizeVectorFile(g *gen) {
 	g.ret()
 }
 
+// roundScale rounds the numbers in r to 11 significant bits as the Go function of that
+// name does; half is 0x1000 in every lane. A NaN may become a number.
+func (g *gen) roundScale(r reg.VecPhysical, half operand.Op) {
+	g.VPADDD(half, r, r)
+	g.VPSRLD(operand.U8(13), r, r)
+	g.VPSLLD(operand.U8(13), r, r)
+}
+
 func (g *gen) quantizeTable() operand.Mem {
 	t := g.StaticGlobal("quantizeConstants")
 	g.DataAttributes(attr.RODATA | attr.NOPTR)
@@ -99,6 +108,7 @@ func (g *gen) quantizeTable() operand.Mem {
 		0x7fffffff, 0xffffffff, 0x42fe0000, (127-100)<<23 - 1, 0x7f7fffff, 0x7fc00000, 0, 0,
 		0, 4, 1, 5, 2, 6, 3, 7,
 		0, 0, minus(8), minus(16), minus(128), minus(32), minus(32), 0,
+		0x1000, 0x1000, 0x1000, 0x1000, 0x1000, 0x1000, 0x1000, 0x1000,
 	}
 	for i, w := range words {
 		g.AddDatum(4*i, operand.U32(w))

@@ -55,7 +55,7 @@ func (s stripKernel) emit(g *gen) {
 	var doc []string
 	if s.prefetches() {
 		signature += ", next *float32, nextStep int"
-		doc = []string{"", "Beside each p a cache line is fetched to L2: nextStep bytes behind the last, from next on, k*brs bytes in all."}
+		doc = []string{"", "Beside every second p two cache lines are fetched to L2, nextStep bytes behind the", "last two, from next on, k*brs bytes in all."}
 	}
 	g.text(s.name(), signature+")", append([]string{
 		fmt.Sprintf("%s computes tiles of rows x %d elements, one below the other:", s.name(), s.vecs*s.lanes),
@@ -140,7 +140,13 @@ func (s stripKernel) body(g *gen, rows int) {
 	g.SHRQ(imm(map[int]int{2: 1, 4: 2}[unroll]), regK)
 	g.JZ(label(l("tail")))
 	g.Label(l("loop"))
-	for range unroll {
+	for u := range unroll {
+		if s.prefetches() {
+			g.PREFETCHT1(mem(regNext, u%2*64))
+			if u%2 == 1 {
+				g.ADDQ(g.arg("nextStep"), regNext)
+			}
+		}
 		s.step(g, rows)
 	}
 	g.DECQ(regK)
@@ -218,10 +224,6 @@ func (s stripKernel) loadMask(g *gen) {
 // step emits one p of the inner product.
 func (s stripKernel) step(g *gen, rows int) {
 	direct := rows == 1 && s.vecs > 2 // B as the memory operand
-	if s.prefetches() {
-		g.PREFETCHT1(mem(regNext, 0))
-		g.ADDQ(g.arg("nextStep"), regNext)
-	}
 	for v := range s.vecs {
 		if direct {
 			break

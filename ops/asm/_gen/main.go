@@ -31,8 +31,11 @@ var files = []struct {
 	{"convert", convertFile},
 	{"layers", layersFile},
 	{"blockgemv", blockGemvFile},
+	{"blockgemm", blockGemmFile},
+	{"blockexpand", blockExpandFile},
 	{"blockgemv_avx2", blockGemvAVX2File},
 	{"blockgemv_quantize", quantizeVectorFile},
+	{"blockgemv_file", blockGemvFileFile},
 }
 
 func main() {

@@ -103,7 +103,7 @@ func (s streamKernel) body(g *gen, rows int) {
 	wStep, aStep := stripRows*s.elemBytes(), 4*rows
 	steps := func(n int) {
 		for u := range n {
-			if rows > 1 {
+			if rows > 1 || s.elem != "F32" {
 				for at := 0; at < wStep; at += 64 {
 					g.PREFETCHT0(mem(w, u*wStep+at+s.ahead))
 				}
