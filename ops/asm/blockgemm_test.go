@@ -219,7 +219,7 @@ func TestQuantize(t *testing.T) {
 					}
 					x := float64(a[i*lda+p])
 					// Half a step, and half of the scale's last bit.
-					if d := math.Abs(s*code - x); !(d <= s*(0.5+127*0x1p-12)*1.0001) {
+					if d := math.Abs(s*code - x); !(d <= s*(0.5+127*0x1p-11)*1.0001) {
 						t.Fatalf("[%d, %d] element %d of row %d: got %g*%g, want %g", c.m, c.k, p, i, code, s, x)
 					}
 				}

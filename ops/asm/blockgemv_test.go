@@ -81,7 +81,7 @@ func TestQuantizeActivations(t *testing.T) {
 				for e, v := range in {
 					d := math.Abs(float64(v) - float64(got.codes[e])*float64(got.scale))
 					// Half a step, and half of the scale's last bit.
-					if bound := max(greatest*(1.0/254+0x1p-12)*(1+1e-5), 0x1p-100); !(d <= bound) {
+					if bound := max(greatest*(1.0/254+0x1p-11)*(1+1e-5), 0x1p-100); !(d <= bound) {
 						t.Fatalf("row %d, block %d: got %d times %g for %g", i, b, got.codes[e], got.scale, v)
 					}
 				}
