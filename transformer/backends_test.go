@@ -1,13 +1,40 @@
 package transformer
 
 import (
+	"fmt"
+	"testing"
+
 	"netllm/internal/deferred"
 	"netllm/ops"
+	"netllm/ops/asm"
 )
 
-// backends are the kinds of hardware that the golden tests run on: the CPU,
-// and one that the host cannot address and that computes later.
-var backends = map[string]func() ops.Backend{
-	"cpu":      func() ops.Backend { return ops.NewCPU(2) },
-	"deferred": func() ops.Backend { return deferred.New() },
+// eachBackend runs a test on every kind of hardware there is here: the CPU with
+// every set of kernels and several numbers of threads, with weights repacked and as
+// they are; and a backend that the host cannot address and that computes later.
+func eachBackend(t *testing.T, f func(t *testing.T, b ops.Backend)) {
+	run := func(name string, open func() ops.Backend) {
+		t.Run(name, func(t *testing.T) {
+			b := open()
+			t.Cleanup(func() {
+				if n := b.Counters().HostFallbacks; n != 0 {
+					t.Errorf("host fallbacks: got %d, want 0", n)
+				}
+				if err := b.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+			f(t, b)
+		})
+	}
+	for _, level := range asm.Implementations() {
+		t.Run("cpu "+level, func(t *testing.T) {
+			asm.ForceLevel(t, level)
+			for _, threads := range []int{1, 2, 3} {
+				run(fmt.Sprint("threads=", threads), func() ops.Backend { return ops.NewCPU(threads) })
+			}
+			run("not repacked", func() ops.Backend { return ops.NewCPU(2, ops.NoRepack()) })
+		})
+	}
+	run("deferred", func() ops.Backend { return deferred.New() })
 }

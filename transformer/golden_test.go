@@ -13,34 +13,6 @@ import (
 	"netllm/tensor/gguf"
 )
 
-// eachBackend runs a test on every kind of hardware there is here.
-func eachBackend(t *testing.T, f func(t *testing.T, b ops.Backend)) {
-	for name, open := range backends {
-		t.Run(name, func(t *testing.T) {
-			b := open()
-			t.Cleanup(func() {
-				if n := b.Counters().HostFallbacks; n != 0 {
-					t.Errorf("host fallbacks: got %d, want 0", n)
-				}
-				if err := b.Close(); err != nil {
-					t.Error(err)
-				}
-			})
-			f(t, b)
-		})
-	}
-}
-
-// withRounding runs a test on every backend, and on one that rounds activations.
-func withRounding(t *testing.T, f func(t *testing.T, b ops.Backend)) {
-	eachBackend(t, f)
-	t.Run("rounding", func(t *testing.T) {
-		b := rounding{ops.NewCPU(2)}
-		defer b.Close()
-		f(t, b)
-	})
-}
-
 // llamaGolden is a case file of llama_golden.
 type llamaGolden struct {
 	Info struct {
@@ -111,7 +83,7 @@ func TestLlamaGolden(t *testing.T) {
 		{"k q8_0", "tinyk/tinyk-q8_0.gguf", "tinyk/tinyk-q8_0.json"},
 		{"k q4_0", "tinyk/tinyk-q4_0.gguf", "tinyk/tinyk-q4_0.json"},
 	}
-	withRounding(t, func(t *testing.T, b ops.Backend) {
+	eachBackend(t, func(t *testing.T, b ops.Backend) {
 		compared := 0
 		for _, m := range models {
 			t.Run(m.name, func(t *testing.T) {
@@ -222,7 +194,7 @@ func TestStories260K(t *testing.T) {
 		Generated []int32   `json:"generated_ids"`
 		Last      []float64 `json:"last_logits"`
 	}
-	withRounding(t, func(t *testing.T, b ops.Backend) {
+	eachBackend(t, func(t *testing.T, b ops.Backend) {
 		var f32 []float32 // of the F32 GGUF file, which the safetensors form must equal
 		for _, m := range []struct{ file, golden string }{
 			{"stories260k-f32.gguf", "golden_once_upon_a_time.json"},

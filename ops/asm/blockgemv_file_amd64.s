@@ -198,7 +198,7 @@ DATA wordsQ4_0<>+190(SB)/2, $0x001f
 GLOBL wordsQ4_0<>(SB), RODATA|NOPTR, $192
 
 // func rowGemvQ8_0AVX512(y *float32, w *byte, x *int8, steps int, tail int, rows int, ahead int, alpha float32, beta float32)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, FMA3, MMX+
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, AVX512VNNI, FMA3, MMX+
 TEXT ·rowGemvQ8_0AVX512(SB), NOSPLIT, $0-64
 	MOVQ         y+0(FP), DX
 	MOVQ         w+8(FP), SI
@@ -210,6 +210,8 @@ TEXT ·rowGemvQ8_0AVX512(SB), NOSPLIT, $0-64
 	VPBROADCASTD X15, Z15
 	LEAQ         wordsQ8_0<>+0(SB), AX
 	VMOVDQU32    (AX), Z13
+	MOVL         $0x0000ff00, AX
+	KMOVW        AX, K1
 
 	// K2: the bytes of the last blocks.
 	IMUL3Q $+34, R9, CX
@@ -229,7 +231,8 @@ step:
 	PREFETCHT1   (SI)(R8*1)
 	VMOVDQU      2(SI), Y2
 	VINSERTI64X4 $0x01, 36(SI), Z2, Z2
-	VPERMW       (SI), Z13, Z3
+	VPBROADCASTW (SI), Y3
+	VPBROADCASTW 34(SI), K1, Y3
 	VCVTPH2PS    Y3, Z3
 	VMOVDQU32    128(DI), Z4
 	VPXORD       Z15, Z2, Z2

@@ -74,10 +74,14 @@ func pair(src []byte, at, step int) uint64 {
 
 // putFifths stores bit e of bits as the fifth bit of element e of row r.
 func putFifths(dst []byte, r int, bits uint32) {
-	at, shift := 8*(r/16)+r%16/2, 4*(r%2)
+	to := (*[128]byte)(dst)
+	at, shift := 8*(r/16)+r%16/2, r%2*4
+	keep, w := byte(0xf0>>shift), uint64(bits)<<shift
+	mask := byte(0xf << shift)
 	for q := range 8 {
-		b := &dst[at+16*q]
-		*b = *b&^(0xf<<shift) | byte(bits>>(4*q)&0xf)<<shift
+		b := &to[(at+16*q)&127]
+		*b = *b&keep | byte(w)&mask
+		w >>= 4
 	}
 }
 
@@ -97,8 +101,12 @@ func packK(dst, head, codes, high []byte, r, at int) {
 	copy(dst[64+2*r:], head[2:4])
 	scales, minima := unpackSixBits(head[4:16])
 	block := 576
+	var highBits [4]uint64 // byte j: of block j
 	if high != nil {
 		block = 704
+		for e := range highBits {
+			highBits[e] = transposeBits(le.Uint64(high[8*e:]))
+		}
 	}
 	for j := range 8 {
 		d := dst[128+block*j:][:block]
@@ -114,23 +122,22 @@ func packK(dst, head, codes, high []byte, r, at int) {
 		}
 		if high != nil {
 			var bits uint32
-			for e := range 4 {
-				bits |= uint32(gatherBits(le.Uint64(high[8*e:])>>j)) << (8 * e)
+			for e, w := range highBits {
+				bits |= uint32(w>>(8*j)&0xff) << (8 * e)
 			}
 			putFifths(d[512:640], r, bits)
 		}
 	}
 }
 
-// gatherBits collects the lowest bits of the eight bytes of w.
-func gatherBits(w uint64) byte {
-	return byte(w & 0x0101010101010101 * 0x0102040810204080 >> 56)
-}
-
-// spreadBits is the inverse of gatherBits.
-func spreadBits(b byte) uint64 {
-	w := uint64(b) * 0x0101010101010101 & 0x8040201008040201
-	return (w + 0x00406070787c7e7f) >> 7 & 0x0101010101010101
+// transposeBits exchanges bit i of byte j and bit j of byte i.
+func transposeBits(w uint64) uint64 {
+	t := (w ^ w>>7) & 0x00aa00aa00aa00aa
+	w ^= t ^ t<<7
+	t = (w ^ w>>14) & 0x0000cccc0000cccc
+	w ^= t ^ t<<14
+	t = (w ^ w>>28) & 0x00000000f0f0f0f0
+	return w ^ t ^ t<<28
 }
 
 // unpackSixBits splits the 12 bytes that hold eight scales and eight minima: the first
@@ -222,7 +229,6 @@ func unpackRow(f BlockFormat, dst, src []byte, r int) {
 func unpackK(head, codes, high, src []byte, r, at int) {
 	copy(head, src[2*r:][:2])
 	copy(head[2:], src[64+2*r:][:2])
-	clear(high)
 	block := 576
 	if high != nil {
 		block = 704
@@ -245,10 +251,12 @@ func unpackK(head, codes, high, src []byte, r, at int) {
 		if high != nil {
 			bits := fifths(s[512:640], r)
 			for e := range 4 {
-				h := high[8*e:]
-				le.PutUint64(h, le.Uint64(h)|spreadBits(byte(bits>>(8*e)))<<j)
+				high[8*e+j] = byte(bits >> (8 * e))
 			}
 		}
+	}
+	for e := 0; e < len(high); e += 8 {
+		le.PutUint64(high[e:], transposeBits(le.Uint64(high[e:])))
 	}
 	packSixBits(head[4:16], scales, minima)
 }

@@ -116,8 +116,12 @@ func (s *strips) run(rows, tiles, nr int, c *float32) {
 	for j := 0; j < s.cols; j += nr {
 		b := (*float32)(unsafe.Add(unsafe.Pointer(s.b), j/s.bCols*s.bStep+4*(j%s.bCols)))
 		next, step := b, 0
-		if s.packed && j+s.bCols < s.cols && j%s.bCols == 0 {
-			next, step = byteAt(s.b, (j/s.bCols+1)*s.bStep), prefetchStep(tiles, s.brs)
+		if s.packed && s.bCols < s.cols && j%s.bCols == 0 {
+			panel := j/s.bCols + 1
+			if panel*s.bCols >= s.cols {
+				panel = 0 // for the rows below
+			}
+			next, step = byteAt(s.b, panel*s.bStep), prefetchStep(tiles, s.brs)
 		}
 		runStrip(&s.strip, rows, tiles, min(nr, s.cols-j), s.a, b, at(c, j), next, step)
 	}
@@ -144,8 +148,8 @@ func (g *product) rowTimesColumns(ws *Workspace) {
 		x = ws.a
 	}
 	const unit = gemvRows
-	for j := 0; j < g.n; j += 4 * unit {
-		cols := min(4*unit, g.n-j)
+	for j := 0; j < g.n; j += 2 * unit {
+		cols := min(2*unit, g.n-j)
 		for pc := 0; pc < g.k; pc += gemmKC {
 			v := gemv{&x[pc], min(gemmKC, g.k-pc), 4 * g.bcs, g.alpha, g.betaAt(pc)}
 			if units := cols / unit; units > 0 {

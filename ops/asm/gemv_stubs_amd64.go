@@ -4,7 +4,7 @@
 
 package asm
 
-// gemvRowsAVX2 multiplies 8*groups rows of w, 1 <= groups <= 4, by the vector x:
+// gemvRowsAVX2 multiplies 8*groups rows of w, 1 <= groups <= 2, by the vector x:
 //
 //	for r := range 8 * groups {
 //		var s float32

@@ -151,6 +151,11 @@ func (k *rowKernel) constants() {
 		k.MOVL(operand.U32(0x000f), reg.EAX)
 		k.KMOVW(reg.EAX, reg.K1)
 	}
+	if k.typ == "Q8_0" {
+		// Scales are loaded one by one: a load of 64 bytes would straddle lines.
+		k.MOVL(operand.U32(0xff00), reg.EAX)
+		k.KMOVW(reg.EAX, reg.K1)
+	}
 	k.Comment("K2: the bytes of the last blocks.")
 	k.IMUL3Q(imm(k.blockBytes), rowTail, reg.RCX)
 	k.MOVL(operand.U32(1), reg.EAX)
@@ -181,7 +186,8 @@ func (k *rowKernel) stepAVX512(tail bool) {
 	default:
 		k.VMOVDQU(mem(rowW, 2), ymm[2])
 		k.VINSERTI64X4(operand.U8(1), mem(rowW, 36), z(2), z(2))
-		k.VPERMW(mem(rowW, 0), z(rowMul), z(3))
+		k.VPBROADCASTW(mem(rowW, 0), ymm[3])
+		k.VPBROADCASTW(mem(rowW, 34), reg.K1, ymm[3])
 	}
 	k.VCVTPH2PS(ymm[3], z(3))
 	k.VMOVDQU32(mem(rowX, k.codes+64), z(4))

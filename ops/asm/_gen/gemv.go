@@ -11,12 +11,12 @@ import (
 
 func gemvFile(g *gen) { gemvRows(g) }
 
-// gemvRows emits the product of 8, 16, 24 or 32 rows. It uses 256-bit vectors at
+// gemvRows emits the product of 8 or 16 rows. It uses 256-bit vectors at
 // every level: what bounds it are shuffles, and those run on two ports at that width.
 func gemvRows(g *gen) {
-	const name, maxGroups = "gemvRowsAVX2", 4
+	const name, maxGroups = "gemvRowsAVX2", 2
 	g.text(name, "func(groups int, w *float32, stride int, x *float32, k int, y *float32, alpha, beta float32, last int)",
-		name+" multiplies 8*groups rows of w, 1 <= groups <= 4, by the vector x:",
+		name+" multiplies 8*groups rows of w, 1 <= groups <= 2, by the vector x:",
 		"",
 		"\tfor r := range 8 * groups {",
 		"\t\tvar s float32",
@@ -46,35 +46,42 @@ func gemvGroups(g *gen, groups int) {
 	quads := []reg.GPPhysical{reg.RAX, reg.RBX, reg.RDX, reg.R8, reg.R9, reg.R10, reg.R11, reg.R12}[:2*groups]
 	stride, stride3, x, k := reg.RSI, reg.R13, reg.RDI, reg.RCX
 
+	// at is the address of row r of a quad, disp bytes on.
+	at := func(quad, r, disp int) operand.Mem {
+		switch r {
+		case 0:
+			return mem(quads[quad], disp)
+		case 3:
+			return memx(quads[quad], stride3, 1, disp)
+		}
+		return memx(quads[quad], stride, uint8(r), disp)
+	}
 	// columns multiplies n <= 4 columns at byte offset disp.
-	columns := func(n, disp int) {
+	broadcast := func(n, disp int) {
 		for c := range n {
 			g.VBROADCASTSS(mem(x, disp+4*c), ymm[12+c])
 		}
+	}
+	group := func(q, n, disp int) {
+		for r := range 4 {
+			if n == 4 {
+				g.VMOVUPS(at(2*q, r, disp), xmm[4+r])
+				g.VINSERTF128(operand.U8(1), at(2*q+1, r, disp), ymm[4+r], ymm[4+r])
+				continue
+			}
+			g.VMASKMOVPS(at(2*q, r, disp), xmm[15], xmm[4+r])
+			g.VMASKMOVPS(at(2*q+1, r, disp), xmm[15], xmm[8])
+			g.VINSERTF128(operand.U8(1), xmm[8], ymm[4+r], ymm[4+r])
+		}
+		g.transpose4x4([4]reg.VecPhysical{ymm[4], ymm[5], ymm[6], ymm[7]}, [4]reg.VecPhysical{ymm[8], ymm[9], ymm[10], ymm[11]})
+		for c := range n {
+			g.VFMADD231PS(ymm[4+c], ymm[12+c], ymm[q])
+		}
+	}
+	columns := func(n, disp int) {
+		broadcast(n, disp)
 		for q := range groups {
-			for r := range 4 {
-				at := func(quad int) operand.Mem {
-					switch r {
-					case 0:
-						return mem(quads[quad], disp)
-					case 3:
-						return memx(quads[quad], stride3, 1, disp)
-					}
-					return memx(quads[quad], stride, uint8(r), disp)
-				}
-				if n == 4 {
-					g.VMOVUPS(at(2*q), xmm[4+r])
-					g.VINSERTF128(operand.U8(1), at(2*q+1), ymm[4+r], ymm[4+r])
-					continue
-				}
-				g.VMASKMOVPS(at(2*q), xmm[15], xmm[4+r])
-				g.VMASKMOVPS(at(2*q+1), xmm[15], xmm[8])
-				g.VINSERTF128(operand.U8(1), xmm[8], ymm[4+r], ymm[4+r])
-			}
-			g.transpose4x4([4]reg.VecPhysical{ymm[4], ymm[5], ymm[6], ymm[7]}, [4]reg.VecPhysical{ymm[8], ymm[9], ymm[10], ymm[11]})
-			for c := range n {
-				g.VFMADD231PS(ymm[4+c], ymm[12+c], ymm[q])
-			}
+			group(q, n, disp)
 		}
 	}
 	advance := func(columns int) {
@@ -96,20 +103,27 @@ func gemvGroups(g *gen, groups int) {
 	for q := range groups {
 		g.VXORPS(ymm[q], ymm[q], ymm[q])
 	}
-	g.SUBQ(imm(8), k)
+	g.SUBQ(imm(16), k)
 	g.JLT(label(l("four")))
-	g.Label(l("eight"))
-	columns(4, 0)
-	columns(4, 16)
-	advance(8)
-	g.SUBQ(imm(8), k)
-	g.JGE(label(l("eight")))
+	g.Label(l("sixteen"))
+	g.Comment("Whole cache lines of eight rows at a time: those of more might fall into one set.")
+	for q := range groups {
+		for c := range 4 {
+			broadcast(4, 16*c)
+			group(q, 4, 16*c)
+		}
+	}
+	advance(16)
+	g.SUBQ(imm(16), k)
+	g.JGE(label(l("sixteen")))
 	g.Label(l("four"))
-	g.ADDQ(imm(4), k)
+	g.ADDQ(imm(16-4), k)
 	g.JLT(label(l("rest")))
+	g.Label(l("fours"))
 	columns(4, 0)
 	advance(4)
 	g.SUBQ(imm(4), k)
+	g.JGE(label(l("fours")))
 	g.Label(l("rest"))
 	g.Comment("Up to three columns more, behind a mask in X15.")
 	g.ADDQ(imm(4), k)
