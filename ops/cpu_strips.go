@@ -44,6 +44,14 @@ func stripProductOf(a *Args) stripProduct {
 	return p
 }
 
+// vectors rounds the rows of x for this worker, if they are few and the weights of
+// a block type; more rows are rounded before, by all workers.
+func (p *stripProduct) vectors(w *worker) {
+	if p.weight.dtype.IsBlock() && p.m <= vectorRows {
+		asm.QuantizeActivations(&w.vectors, p.a, p.m, p.k, p.ars)
+	}
+}
+
 func cpuStripRows(c *CPU, a *Args, w *worker) {
 	p := stripProductOf(a)
 	p.rows(w.span(p.m, 12))
@@ -53,6 +61,7 @@ func cpuStripRows(c *CPU, a *Args, w *worker) {
 func cpuStripColumns(c *CPU, a *Args, w *worker) {
 	p := stripProductOf(a)
 	if from, to := w.span(p.n, asm.StripRows); from < to {
+		p.vectors(w)
 		p.columns(c, w, p.weight.from(from), from, to)
 	}
 }
@@ -70,21 +79,30 @@ func (p *stripProduct) columns(c *CPU, w *worker, strips []byte, from, to int) {
 	case p.m > vectorRows:
 		asm.GemmBlocks(&w.gemm, blockFormats[dtype], &c.activations, 0, p.m, strips, n, p.k, p.scale, p.beta, p.c[from:], p.ldc)
 	default:
-		asm.QuantizeActivations(&w.vectors, p.a, p.m, p.k, p.ars)
 		asm.GemvBlocks(blockFormats[dtype], p.c[from:], p.ldc, strips, n, p.k, &w.vectors, p.scale, p.beta)
 	}
 }
 
 // cpuMatMulUnpacked computes x·Wᵀ for a W that stayed in host memory, of a type
-// that is not F32: each thread makes strips of a few of its rows at a time.
+// that is not F32: each thread makes strips of a few of its rows at a time, but for
+// the formats that can be multiplied with few rows as they are.
 func cpuMatMulUnpacked(c *CPU, a *Args, w *worker) {
 	weight := a.T[2]
 	b := *a
 	b.T[2] = tensor.Tensor{}
 	p := stripProduct{productOf(&b), &stripWeight{dtype: weight.DType()}}
+	from, to := w.span(p.n, asm.StripRows)
+	if from >= to || p.m == 0 {
+		return
+	}
+	p.vectors(w)
+	if f := blockFormats[weight.DType()]; weight.DType().IsBlock() && p.m <= vectorRows && f.FileFormat() {
+		w.vectors.PrepareFile(f)
+		asm.GemvFileBlocks(f, p.c[from:], p.ldc, weight.Slice(0, from, to).Bytes(), to-from, p.k, &w.vectors, p.scale, p.beta)
+		return
+	}
 	strip := stripBytes(weight.DType(), p.k)
 	count := max(1, unpackedBytes/max(1, strip))
-	from, to := w.span(p.n, asm.StripRows)
 	for ; from < to; from += count * asm.StripRows {
 		end := min(to, from+count*asm.StripRows)
 		strips := w.bytes(asm.Strips(end-from) * strip)

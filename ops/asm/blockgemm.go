@@ -94,13 +94,16 @@ func (g *blockProduct) strip(s int) []byte {
 // few rows the strips stay in L1. Sums are kept from one depth to the next, so this
 // changes no result.
 func (g *blockProduct) blocking() (depth, strips int) {
-	if g.toRow-g.fromRow <= 4*BlockRows {
+	if g.toRow-g.fromRow <= fewRows {
 		return min(g.k, 512), 1
 	}
 	depth = min(g.k, 2048)
 	bytes := depth*StripRows + depth/32*4*g.f.panelScales()
 	return depth, clamp(CacheSizes().L2/2/bytes, 1, min(maxPanels, Strips(g.n)))
 }
+
+// fewRows is the most rows of C for which strips that stay in L1 are faster.
+const fewRows = 24 * BlockRows
 
 // integers computes C by integer products of codes, block of strips by block, the tiles
 // of activations inside.

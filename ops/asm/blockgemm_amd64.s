@@ -4420,3 +4420,124 @@ block:
 	JNZ          block
 	VZEROUPPER
 	RET
+
+// func quantizeRowAVX2(blocks int, x *float32, codes *int8, scales *float32, sums *float32, halves *float32, stride int)
+// Requires: AVX, AVX2
+TEXT ·quantizeRowAVX2(SB), NOSPLIT, $0-56
+	MOVQ         blocks+0(FP), CX
+	MOVQ         x+8(FP), SI
+	MOVQ         codes+16(FP), DI
+	MOVQ         scales+24(FP), R8
+	MOVQ         sums+32(FP), R9
+	MOVQ         halves+40(FP), R10
+	MOVQ         stride+48(FP), DX
+	LEAQ         (DX)(DX*2), BX
+	MOVL         $0x7fffffff, AX
+	VMOVD        AX, X15
+	VPBROADCASTD X15, Y15
+	MOVL         $0x0d7fffff, AX
+	VMOVD        AX, X14
+	VPBROADCASTD X14, Y14
+	MOVL         $0x7f800000, AX
+	VMOVD        AX, X13
+	VPBROADCASTD X13, Y13
+	MOVL         $0x42fe0000, AX
+	VMOVD        AX, X12
+	VPBROADCASTD X12, Y12
+	MOVL         $0x80808080, AX
+	VMOVD        AX, X11
+	VPBROADCASTD X11, Y11
+	MOVL         $0x00000800, AX
+	VMOVD        AX, X10
+	VPBROADCASTD X10, Y10
+
+block:
+	// The greatest magnitude, in all lanes of X4.
+	VMOVUPS      (SI), Y0
+	VPAND        Y15, Y0, Y4
+	VMOVUPS      32(SI), Y1
+	VPAND        Y15, Y1, Y5
+	VPMAXUD      Y4, Y5, Y4
+	VMOVUPS      64(SI), Y2
+	VPAND        Y15, Y2, Y5
+	VPMAXUD      Y4, Y5, Y4
+	VMOVUPS      96(SI), Y3
+	VPAND        Y15, Y3, Y5
+	VPMAXUD      Y4, Y5, Y4
+	VEXTRACTI128 $0x01, Y4, X5
+	VPMAXUD      X4, X5, X4
+	VPSHUFD      $0x4e, X4, X5
+	VPMAXUD      X4, X5, X4
+	VPSHUFD      $0xb1, X4, X5
+	VPMAXUD      X4, X5, X4
+
+	// The scale; its inverse in Y6; in Y7 ones if it is a number and not tiny.
+	VPCMPGTD    X14, X4, X7
+	VDIVPS      X12, X4, X5
+	MOVL        $0x00001000, AX
+	VMOVD       AX, X6
+	VPADDD      X6, X5, X5
+	VPSRLD      $0x0d, X5, X5
+	VPSLLD      $0x0d, X5, X5
+	VPAND       X7, X5, X5
+	VSUBPS      X4, X4, X6
+	VADDPS      X6, X5, X5
+	VMOVSS      X5, (R8)
+	VDIVPS      X4, X12, X6
+	VPCMPGTD    X4, X13, X5
+	VPAND       X5, X7, X7
+	VINSERTI128 $0x01, X7, Y7, Y7
+	VINSERTF128 $0x01, X6, Y6, Y6
+
+	// The codes: even quads in the low half of Y0, odd ones in the high half.
+	VMULPS       Y6, Y0, Y0
+	VPAND        Y7, Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VMULPS       Y6, Y1, Y1
+	VPAND        Y7, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VMULPS       Y6, Y2, Y2
+	VPAND        Y7, Y2, Y2
+	VCVTPS2DQ    Y2, Y2
+	VMULPS       Y6, Y3, Y3
+	VPAND        Y7, Y3, Y3
+	VCVTPS2DQ    Y3, Y3
+	VPACKSSDW    Y1, Y0, Y0
+	VPACKSSDW    Y3, Y2, Y2
+	VPACKSSWB    Y2, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPEXTRD      $0x00, X0, (DI)
+	VPEXTRD      $0x00, X1, (DI)(DX*1)
+	VPEXTRD      $0x01, X0, (DI)(DX*2)
+	VPEXTRD      $0x01, X1, (DI)(BX*1)
+	LEAQ         (DI)(DX*4), DI
+	VPEXTRD      $0x02, X0, (DI)
+	VPEXTRD      $0x02, X1, (DI)(DX*1)
+	VPEXTRD      $0x03, X0, (DI)(DX*2)
+	VPEXTRD      $0x03, X1, (DI)(BX*1)
+	LEAQ         (DI)(DX*4), DI
+
+	// Sums of the bytes plus 128, eight by eight; then by halves.
+	VPXOR        Y5, Y5, Y5
+	VPXOR        Y11, Y0, Y0
+	VPSADBW      Y5, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPADDD       X0, X1, X6
+	VPSHUFD      $0x4e, X6, X7
+	VPSUBD       X10, X6, X6
+	VPSUBD       X10, X7, X7
+	VPADDD       X6, X7, X5
+	VCVTDQ2PS    X6, X6
+	VMOVSS       X6, (R10)
+	VCVTDQ2PS    X7, X7
+	VMOVSS       X7, (R10)(DX*1)
+	VCVTDQ2PS    X5, X5
+	VMOVSS       X5, (R9)
+	ADDQ         $+128, SI
+	ADDQ         DX, R8
+	ADDQ         DX, R9
+	LEAQ         (R10)(DX*2), R10
+	DECQ         CX
+	JNZ          block
+	VZEROUPPER
+	RET

@@ -33,11 +33,14 @@ func runBlockTile(t *blockTile) {
 
 //go:noinline
 func quantizeRow(rows int, x []float32, codes []int8, scales, sums, halves []float32) {
-	if !useAVX512 {
+	switch {
+	case useAVX512:
+		quantizeRowAVX512(len(x)/32, &x[0], &codes[0], &scales[0], &sums[0], &halves[0], 4*rows)
+	case useAVX2:
+		quantizeRowAVX2(len(x)/32, &x[0], &codes[0], &scales[0], &sums[0], &halves[0], 4*rows)
+	default:
 		quantizeRowGeneric(rows, x, codes, scales, sums, halves)
-		return
 	}
-	quantizeRowAVX512(len(x)/32, &x[0], &codes[0], &scales[0], &sums[0], &halves[0], 4*rows)
 }
 
 //go:noinline

@@ -83,3 +83,23 @@ func blockTileMinAVX512(rows int, blocks int, a *int8, aScale *float32, aSum *fl
 //
 //go:noescape
 func quantizeRowAVX512(blocks int, x *float32, codes *int8, scales *float32, sums *float32, halves *float32, stride int)
+
+// quantizeRowAVX2 quantises a row of blocks of 32 elements:
+//
+//	for b := range blocks {
+//		top := max(abs(x[b][0:32])) // NaN if there is one
+//		if top < 0x1p-100 {
+//			top, inverse = 0, 0
+//		}
+//		scales[b*stride] = roundScale(top/127) + (top - top)
+//		for e := range 32 {
+//			codes[b*8*stride+e/4*stride+e%4] = round(x[b][e] * (127/top))
+//		}
+//		halves[(2*b+h)*stride] = sum of the codes 16*h to 16*h+15, h < 2
+//		sums[b*stride] = sum of all codes
+//	}
+//
+// The stride is in bytes. What is no number becomes code 0; its scale is NaN.
+//
+//go:noescape
+func quantizeRowAVX2(blocks int, x *float32, codes *int8, scales *float32, sums *float32, halves *float32, stride int)

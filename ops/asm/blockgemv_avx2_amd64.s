@@ -843,7 +843,7 @@ TEXT ·blockGemvQ5_0x1AVX2(SB), NOSPLIT, $0-80
 	MOVL         $0x10101010, AX
 	VMOVD        AX, X15
 	VPBROADCASTD X15, Y11
-	LEAQ         spreadBits0<>+0(SB), AX
+	LEAQ         spreadBits<>+0(SB), AX
 	VMOVDQU      (AX), Y12
 	VPBROADCASTQ 32(AX), Y13
 	MOVQ         y+0(FP), DX
@@ -1288,12 +1288,12 @@ write:
 	VZEROUPPER
 	RET
 
-DATA spreadBits0<>+0(SB)/8, $0x0000000000000000
-DATA spreadBits0<>+8(SB)/8, $0x0101010101010101
-DATA spreadBits0<>+16(SB)/8, $0x0202020202020202
-DATA spreadBits0<>+24(SB)/8, $0x0303030303030303
-DATA spreadBits0<>+32(SB)/8, $0x8040201008040201
-GLOBL spreadBits0<>(SB), RODATA|NOPTR, $40
+DATA spreadBits<>+0(SB)/8, $0x0000000000000000
+DATA spreadBits<>+8(SB)/8, $0x0101010101010101
+DATA spreadBits<>+16(SB)/8, $0x0202020202020202
+DATA spreadBits<>+24(SB)/8, $0x0303030303030303
+DATA spreadBits<>+32(SB)/8, $0x8040201008040201
+GLOBL spreadBits<>(SB), RODATA|NOPTR, $40
 
 // func blockGemvQ5_1x1AVX2(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
@@ -1307,7 +1307,7 @@ TEXT ·blockGemvQ5_1x1AVX2(SB), NOSPLIT, $0-80
 	MOVL         $0x10101010, AX
 	VMOVD        AX, X15
 	VPBROADCASTD X15, Y11
-	LEAQ         spreadBits1<>+0(SB), AX
+	LEAQ         spreadBits<>+0(SB), AX
 	VMOVDQU      (AX), Y12
 	VPBROADCASTQ 32(AX), Y13
 	MOVQ         y+0(FP), DX
@@ -1757,13 +1757,6 @@ write:
 	VZEROUPPER
 	RET
 
-DATA spreadBits1<>+0(SB)/8, $0x0000000000000000
-DATA spreadBits1<>+8(SB)/8, $0x0101010101010101
-DATA spreadBits1<>+16(SB)/8, $0x0202020202020202
-DATA spreadBits1<>+24(SB)/8, $0x0303030303030303
-DATA spreadBits1<>+32(SB)/8, $0x8040201008040201
-GLOBL spreadBits1<>(SB), RODATA|NOPTR, $40
-
 // func blockGemvQ4_Kx1AVX2(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
 TEXT ·blockGemvQ4_Kx1AVX2(SB), NOSPLIT, $0-80
@@ -2064,7 +2057,7 @@ TEXT ·blockGemvQ5_Kx1AVX2(SB), NOSPLIT, $0-80
 	MOVL         $0x10101010, AX
 	VMOVD        AX, X15
 	VPBROADCASTD X15, Y11
-	LEAQ         spreadBits2<>+0(SB), AX
+	LEAQ         spreadBits<>+0(SB), AX
 	VMOVDQU      (AX), Y12
 	VPBROADCASTQ 32(AX), Y13
 	MOVQ         y+0(FP), DX
@@ -2543,13 +2536,6 @@ write:
 	JNZ     strip
 	VZEROUPPER
 	RET
-
-DATA spreadBits2<>+0(SB)/8, $0x0000000000000000
-DATA spreadBits2<>+8(SB)/8, $0x0101010101010101
-DATA spreadBits2<>+16(SB)/8, $0x0202020202020202
-DATA spreadBits2<>+24(SB)/8, $0x0303030303030303
-DATA spreadBits2<>+32(SB)/8, $0x8040201008040201
-GLOBL spreadBits2<>(SB), RODATA|NOPTR, $40
 
 // func blockGemvQ6_Kx1AVX2(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+

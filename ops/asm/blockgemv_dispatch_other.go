@@ -1,5 +1,7 @@
 //go:build !amd64 || noasm
 
+// Without assembly products of quantised weights and vectors are their generic twins.
+
 package asm
 
 func quantizeVector(dst []vectorBlock, src []float32) { quantizeVectorGeneric(dst, src) }

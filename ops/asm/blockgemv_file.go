@@ -105,7 +105,7 @@ func GemvFileBlocks(f BlockFormat, y []float32, ldy int, src []byte, n, k int, x
 	if n == 0 || x.m == 0 {
 		return
 	}
-	if k == 0 {
+	if k == 0 || alpha == 0 {
 		scaleRows(x.m, n, beta, y, ldy)
 		return
 	}

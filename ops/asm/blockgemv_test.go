@@ -269,6 +269,12 @@ func TestGemvBlocksEmpty(t *testing.T) {
 	if want := []float32{2, 4, 6, 8}; !slices.Equal(y, want) {
 		t.Errorf("k 0: got %v, want %v", y, want)
 	}
+	QuantizeActivations(&a, []float32{63: nan}, 2, 32, 32)
+	GemvBlocks(Q4_0, y, 2, make([]byte, 576), 2, 32, &a, 0, 0.5)
+	if want := []float32{1, 2, 3, 4}; !slices.Equal(y, want) {
+		t.Errorf("alpha 0: got %v, want %v", y, want)
+	}
+	QuantizeActivations(&a, nil, 2, 0, 0)
 	panicsWith(t, "asm: GemvBlocks: W is [2, 32], x [2, 0]", func() { GemvBlocks(Q4_0, y, 2, make([]byte, 576), 2, 32, &a, 1, 0) })
 	panicsWith(t, "asm: GemvBlocks: Y is [2, 2] with rows 1 apart: has 4 elements", func() { GemvBlocks(Q4_0, y, 1, nil, 2, 0, &a, 1, 0) })
 	panicsWith(t, "asm: QuantizeActivations: [1, 33]: want a multiple of 32 elements", func() { QuantizeActivations(&a, nil, 1, 33, 33) })

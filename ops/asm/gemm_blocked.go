@@ -76,7 +76,8 @@ func (g *product) blocked(ws *Workspace) {
 					} else {
 						s.a, s.ars, s.acs, s.aStep = g.aAt(ic+done, pc), 4*g.ars, 4*g.acs, 4*part.rows*g.ars
 					}
-					s.run(part.rows, part.tiles, nr, &g.c[(ic+done)*g.ldc+jc])
+					c := &g.c[(ic+done)*g.ldc+jc]
+					s.run(part.rows, part.tiles, nr, c, c, 0)
 					done += part.rows * part.tiles
 				}
 			}
@@ -112,16 +113,20 @@ type strips struct {
 	packed bool // a panel is contiguous
 }
 
-func (s *strips) run(rows, tiles, nr int, c *float32) {
+// run walks the block. Beside the last panel it prefetches what is at after, in
+// afterStep bytes as prefetchStep has it, or, if that is 0, the first panel again.
+func (s *strips) run(rows, tiles, nr int, c, after *float32, afterStep int) {
 	for j := 0; j < s.cols; j += nr {
 		b := (*float32)(unsafe.Add(unsafe.Pointer(s.b), j/s.bCols*s.bStep+4*(j%s.bCols)))
 		next, step := b, 0
-		if s.packed && s.bCols < s.cols && j%s.bCols == 0 {
-			panel := j/s.bCols + 1
-			if panel*s.bCols >= s.cols {
-				panel = 0 // for the rows below
-			}
+		switch panel := j/s.bCols + 1; {
+		case !s.packed || j%s.bCols != 0:
+		case panel*s.bCols < s.cols:
 			next, step = byteAt(s.b, panel*s.bStep), prefetchStep(tiles, s.brs)
+		case afterStep > 0:
+			next, step = after, afterStep
+		case s.bCols < s.cols:
+			next, step = s.b, prefetchStep(tiles, s.brs)
 		}
 		runStrip(&s.strip, rows, tiles, min(nr, s.cols-j), s.a, b, at(c, j), next, step)
 	}

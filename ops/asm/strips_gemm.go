@@ -101,6 +101,14 @@ func (w *weights) at(i int) unsafe.Pointer {
 	return unsafe.Pointer(&w.f32[i])
 }
 
+// bytes is the size of an element.
+func (w *weights) bytes() int {
+	if w.is16 {
+		return 2
+	}
+	return 4
+}
+
 // widen stores the float32 of len(dst) elements from i on.
 func (w *weights) widen(dst []float32, i int) {
 	if w.format == F16 {
@@ -283,6 +291,7 @@ func (g *stripsProduct) blocked(ws *Workspace) {
 			} else {
 				s.b, s.bStep = &g.w.f32[jc*g.k+pc*StripRows], 4*StripRows*g.k
 			}
+			after := g.after(pc, jc+nc)
 			for ic := 0; ic < g.m; ic += mc {
 				done := ic
 				for _, part := range splitTiles(min(mc, g.m-ic), mr) {
@@ -290,12 +299,28 @@ func (g *stripsProduct) blocked(ws *Workspace) {
 						continue
 					}
 					s.a, s.ars, s.acs, s.aStep = &ws.a[done*kb], 4, 4*part.rows, 4*part.rows*kb
-					s.run(part.rows, part.tiles, nr, &g.c[done*g.ldc+jc])
+					step := 0
+					if ic+mc >= g.m {
+						step = prefetchStep(part.tiles, StripRows*g.w.bytes())
+					}
+					s.run(part.rows, part.tiles, nr, &g.c[done*g.ldc+jc], after, step)
 					done += part.rows * part.tiles
 				}
 			}
 		}
 	}
+}
+
+// after is the address of the weights that come next: those of column j, or the first
+// of the next block, or of this one. It is good for prefetching alone.
+func (g *stripsProduct) after(pc, j int) *float32 {
+	if j >= g.n {
+		j, pc = 0, pc+gemmKC
+	}
+	if pc >= g.k {
+		pc = 0
+	}
+	return (*float32)(g.w.at(j*g.k + pc*StripRows))
 }
 
 // packRows packs all rows of A, kb deep, as the tiles of blocks of mc rows.

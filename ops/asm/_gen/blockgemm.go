@@ -32,7 +32,9 @@ func blockGemmFile(g *gen) {
 	} {
 		b.emit(g)
 	}
-	quantizeRow(g)
+	for _, i := range isas {
+		quantizeRow(g, i)
+	}
 }
 
 func (b blockKernel) emit(g *gen) {

@@ -7,10 +7,18 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
+// Registers of the quantisation of a row; code quad q goes to codes + q*stride.
+var (
+	quantX, quantCodes                  = reg.RSI, reg.RDI
+	quantScales, quantSums, quantHalves = reg.R8, reg.R9, reg.R10
+	quantStride, quantStride3           = reg.RDX, reg.RBX
+	quantBlocks                         = reg.RCX
+)
+
 // quantizeRow emits the quantisation of a row, block by block. The greatest magnitude is
 // taken of the bits as integers, where NaN is above infinity.
-func quantizeRow(g *gen) {
-	const name = "quantizeRowAVX512"
+func quantizeRow(g *gen, i isa) {
+	name := "quantizeRow" + i.name
 	g.text(name, "func(blocks int, x *float32, codes *int8, scales, sums, halves *float32, stride int)",
 		name+" quantises a row of blocks of 32 elements:",
 		"",
@@ -28,16 +36,42 @@ func quantizeRow(g *gen) {
 		"\t}",
 		"",
 		"The stride is in bytes. What is no number becomes code 0; its scale is NaN.")
-	x, codes, scales, sums, halves := reg.RSI, reg.RDI, reg.R8, reg.R9, reg.R10
-	stride, stride3, blocks := reg.RDX, reg.RBX, reg.RCX
-	g.MOVQ(g.arg("blocks"), blocks)
-	g.MOVQ(g.arg("x"), x)
-	g.MOVQ(g.arg("codes"), codes)
-	g.MOVQ(g.arg("scales"), scales)
-	g.MOVQ(g.arg("sums"), sums)
-	g.MOVQ(g.arg("halves"), halves)
-	g.MOVQ(g.arg("stride"), stride)
-	g.LEAQ(memx(stride, stride, 2, 0), stride3)
+	g.MOVQ(g.arg("blocks"), quantBlocks)
+	g.MOVQ(g.arg("x"), quantX)
+	g.MOVQ(g.arg("codes"), quantCodes)
+	g.MOVQ(g.arg("scales"), quantScales)
+	g.MOVQ(g.arg("sums"), quantSums)
+	g.MOVQ(g.arg("halves"), quantHalves)
+	g.MOVQ(g.arg("stride"), quantStride)
+	g.LEAQ(memx(quantStride, quantStride, 2, 0), quantStride3)
+	if i.wide() {
+		quantizeBlocks512(g)
+	} else {
+		quantizeBlocks2(g)
+	}
+	g.ADDQ(operand.I32(128), quantX)
+	g.ADDQ(quantStride, quantScales)
+	g.ADDQ(quantStride, quantSums)
+	g.LEAQ(memx(quantHalves, quantStride, 2, 0), quantHalves)
+	g.DECQ(quantBlocks)
+	g.JNZ(label("block"))
+	g.ret()
+}
+
+// storeSums stores the sums of codes of the first and second half, in the low lanes of
+// X6 and X7, and of both.
+func storeSums(g *gen) {
+	g.VPADDD(xmm[6], xmm[7], xmm[5])
+	for n, at := range []operand.Mem{mem(quantHalves, 0), memx(quantHalves, quantStride, 1, 0), mem(quantSums, 0)} {
+		r := []reg.VecPhysical{xmm[6], xmm[7], xmm[5]}[n]
+		g.VCVTDQ2PS(r, r)
+		g.VMOVSS(r, at)
+	}
+}
+
+// quantizeBlocks512 emits the loop's head and body for AVX-512.
+func quantizeBlocks512(g *gen) {
+	x, codes, scales, stride, stride3 := quantX, quantCodes, quantScales, quantStride, quantStride3
 	bcast := func(bits uint32, to reg.VecPhysical) {
 		g.MOVL(operand.U32(bits), reg.EAX)
 		g.VPBROADCASTD(reg.EAX, to)
@@ -99,17 +133,89 @@ func quantizeRow(g *gen) {
 	g.VEXTRACTI128(operand.U8(1), ymm[6], xmm[7])
 	g.VPSUBD(offset, xmm[6], xmm[6])
 	g.VPSUBD(offset, xmm[7], xmm[7])
-	g.VPADDD(xmm[6], xmm[7], xmm[5])
-	for n, at := range []operand.Mem{mem(halves, 0), memx(halves, stride, 1, 0), mem(sums, 0)} {
-		r := []reg.VecPhysical{xmm[6], xmm[7], xmm[5]}[n]
-		g.VCVTDQ2PS(r, r)
-		g.VMOVSS(r, at)
+	storeSums(g)
+}
+
+// quantizeBlocks2 emits the loop's head and body for AVX2.
+func quantizeBlocks2(g *gen) {
+	bcast := func(bits uint32, to int) {
+		g.MOVL(operand.U32(bits), reg.EAX)
+		g.VMOVD(reg.EAX, xmm[to])
+		g.VPBROADCASTD(xmm[to], ymm[to])
 	}
-	g.ADDQ(operand.I32(128), x)
-	g.ADDQ(stride, scales)
-	g.ADDQ(stride, sums)
-	g.LEAQ(memx(halves, stride, 2, 0), halves)
-	g.DECQ(blocks)
-	g.JNZ(label("block"))
-	g.ret()
+	const abs, tiny, inf, c127, flip, offset = 15, 14, 13, 12, 11, 10
+	bcast(0x7fffffff, abs)
+	bcast((127-100)<<23-1, tiny)
+	bcast(0x7f800000, inf)
+	bcast(0x42fe0000, c127)
+	bcast(0x80808080, flip)
+	bcast(16*128, offset)
+
+	g.Label("block")
+	g.Comment("The greatest magnitude, in all lanes of X4.")
+	for n := range 4 {
+		g.VMOVUPS(mem(quantX, 32*n), ymm[n])
+		to := ymm[5]
+		if n == 0 {
+			to = ymm[4]
+		}
+		g.VPAND(ymm[abs], ymm[n], to)
+		if n > 0 {
+			g.VPMAXUD(ymm[4], to, ymm[4])
+		}
+	}
+	g.VEXTRACTI128(operand.U8(1), ymm[4], xmm[5])
+	g.VPMAXUD(xmm[4], xmm[5], xmm[4])
+	for _, order := range []uint8{0x4e, 0xb1} {
+		g.VPSHUFD(operand.U8(order), xmm[4], xmm[5])
+		g.VPMAXUD(xmm[4], xmm[5], xmm[4])
+	}
+	g.Comment("The scale; its inverse in Y6; in Y7 ones if it is a number and not tiny.")
+	g.VPCMPGTD(xmm[tiny], xmm[4], xmm[7])
+	g.VDIVPS(xmm[c127], xmm[4], xmm[5])
+	g.MOVL(operand.U32(0x1000), reg.EAX)
+	g.VMOVD(reg.EAX, xmm[6])
+	g.roundScale(xmm[5], xmm[6])
+	g.VPAND(xmm[7], xmm[5], xmm[5])
+	g.VSUBPS(xmm[4], xmm[4], xmm[6])
+	g.VADDPS(xmm[6], xmm[5], xmm[5])
+	g.VMOVSS(xmm[5], mem(quantScales, 0))
+	g.VDIVPS(xmm[4], xmm[c127], xmm[6])
+	g.VPCMPGTD(xmm[4], xmm[inf], xmm[5])
+	g.VPAND(xmm[5], xmm[7], xmm[7])
+	g.VINSERTI128(operand.U8(1), xmm[7], ymm[7], ymm[7])
+	g.VINSERTF128(operand.U8(1), xmm[6], ymm[6], ymm[6])
+	g.Comment("The codes: even quads in the low half of Y0, odd ones in the high half.")
+	for n := range 4 {
+		g.VMULPS(ymm[6], ymm[n], ymm[n])
+		g.VPAND(ymm[7], ymm[n], ymm[n])
+		g.VCVTPS2DQ(ymm[n], ymm[n])
+	}
+	g.VPACKSSDW(ymm[1], ymm[0], ymm[0])
+	g.VPACKSSDW(ymm[3], ymm[2], ymm[2])
+	g.VPACKSSWB(ymm[2], ymm[0], ymm[0])
+	g.VEXTRACTI128(operand.U8(1), ymm[0], xmm[1])
+	for q := range 8 {
+		at := memx(quantCodes, quantStride, uint8(q%4), 0)
+		switch q % 4 {
+		case 0:
+			at = mem(quantCodes, 0)
+		case 3:
+			at = memx(quantCodes, quantStride3, 1, 0)
+		}
+		g.VPEXTRD(operand.U8(q/2), xmm[q%2], at)
+		if q%4 == 3 {
+			g.LEAQ(memx(quantCodes, quantStride, 4, 0), quantCodes)
+		}
+	}
+	g.Comment("Sums of the bytes plus 128, eight by eight; then by halves.")
+	g.VPXOR(ymm[5], ymm[5], ymm[5])
+	g.VPXOR(ymm[flip], ymm[0], ymm[0])
+	g.VPSADBW(ymm[5], ymm[0], ymm[0])
+	g.VEXTRACTI128(operand.U8(1), ymm[0], xmm[1])
+	g.VPADDD(xmm[0], xmm[1], xmm[6])
+	g.VPSHUFD(operand.U8(0x4e), xmm[6], xmm[7])
+	g.VPSUBD(xmm[offset], xmm[6], xmm[6])
+	g.VPSUBD(xmm[offset], xmm[7], xmm[7])
+	storeSums(g)
 }

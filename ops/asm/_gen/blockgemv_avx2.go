@@ -51,14 +51,16 @@ func (k *blockVectorKernel) allocateAVX2() {
 
 // spreadTable is a shuffle that gives each bit of a dword a byte, then the bit of each byte.
 func (g *gen) spreadTable() operand.Mem {
-	t := g.StaticGlobal("spreadBits" + fmt.Sprint(g.spreads))
-	g.spreads++
-	g.DataAttributes(attr.RODATA | attr.NOPTR)
-	for i := range 4 {
-		g.AddDatum(8*i, operand.U64(uint64(i)*0x0101010101010101))
+	if !g.haveSpread {
+		g.haveSpread = true
+		g.spread = g.StaticGlobal("spreadBits")
+		g.DataAttributes(attr.RODATA | attr.NOPTR)
+		for i := range 4 {
+			g.AddDatum(8*i, operand.U64(uint64(i)*0x0101010101010101))
+		}
+		g.AddDatum(32, operand.U64(0x8040201008040201))
 	}
-	g.AddDatum(32, operand.U64(0x8040201008040201))
-	return t
+	return g.spread
 }
 
 // blockAVX2 adds a block, eight rows at a time.

@@ -53,9 +53,10 @@ func main() {
 // gen is avo's context with the few things that kernels share.
 type gen struct {
 	*build.Context
-	masks     operand.Mem // see maskTable
-	haveMasks bool
-	spreads   int // see spreadTable
+	masks      operand.Mem // see maskTable
+	haveMasks  bool
+	spread     operand.Mem // see spreadTable
+	haveSpread bool
 }
 
 func (g *gen) write(dir, name string) error {
