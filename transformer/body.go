@@ -78,6 +78,14 @@ func NewKVCache(b ops.Backend, layers, batch, positions, kvHeads, headDim int) *
 	return cache
 }
 
+// past is the number of tokens before the next one, 0 without a cache.
+func (k *Cache) past() int {
+	if k == nil {
+		return 0
+	}
+	return k.Len
+}
+
 // Positions is the largest number of tokens.
 func (k *Cache) Positions() int { return k.limit }
 

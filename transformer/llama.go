@@ -86,12 +86,16 @@ type LlamaBlock struct {
 // Forward implements [Body].
 func (m *Llama) Forward(c *ops.Context, x tensor.Tensor, cache *Cache) tensor.Tensor {
 	m.check(x, cache)
-	pos := 0
-	if cache != nil {
-		pos = cache.Len
-	}
+	pos := cache.past()
 	for i := range m.Blocks {
-		x = layer(c, x, func(c *ops.Context, x tensor.Tensor) tensor.Tensor { return m.block(c, i, x, pos, cache) })
+		switch {
+		case c.Tape == nil: // nothing but the result stays, so memory does not grow with the depth
+			x = ops.KeepResult(c, x, func(c *ops.Context, x tensor.Tensor) tensor.Tensor { return m.block(c, i, x, pos, cache) })
+		case c.Checkpointing:
+			x = ops.Checkpoint(c, x, func(c *ops.Context, x tensor.Tensor) tensor.Tensor { return m.block(c, i, x, pos, cache) })
+		default:
+			x = m.block(c, i, x, pos, cache)
+		}
 	}
 	if cache != nil {
 		cache.Len += x.Dim(1)
@@ -120,18 +124,6 @@ func (m *Llama) block(c *ops.Context, i int, x tensor.Tensor, pos int, cache *Ca
 	h = ops.RMSNorm(c, x, b.FFNNorm, f.NormEps)
 	h = ops.SwiGLU(c, b.Gate.Forward(c, h), b.Up.Forward(c, h))
 	return ops.Add(c, x, b.Down.Forward(c, h))
-}
-
-// layer runs one layer on x, keeping as little memory as can be: where nothing is
-// recorded only its result, so that memory does not grow with the depth.
-func layer(c *ops.Context, x tensor.Tensor, f func(*ops.Context, tensor.Tensor) tensor.Tensor) tensor.Tensor {
-	switch {
-	case c.Tape == nil:
-		return ops.KeepResult(c, x, f)
-	case c.Checkpointing:
-		return ops.Checkpoint(c, x, f)
-	}
-	return f(c, x)
 }
 
 func (m *Llama) check(x tensor.Tensor, cache *Cache) {
