@@ -37,6 +37,38 @@ func BenchmarkGemm(b *testing.B) {
 	}
 }
 
+func BenchmarkGemmStrips(b *testing.B) {
+	const n, k = 2048, 2048
+	r := rand.New(rand.NewPCG(1, 2))
+	x, y := uniform(r, 512*k, 1), make([]float32, 512*k)
+	f := newWeightForms(b, placements[1], uniform(r, n*k, 1), n, k)
+	var ws Workspace
+	for _, m := range []int{1, 2, 8, 64, 512} {
+		for _, op := range []struct {
+			name  string
+			bytes int64 // of a weight
+			run   func()
+		}{
+			{"f32", 4, func() { GemmStrips(&ws, m, n, k, 1, x, k, 1, f.strips, 0, y, n) }},
+			{"f16", 2, func() { GemmStripsHalf(&ws, F16, m, n, k, 1, x, k, 1, f.strips16, 0, y, n) }},
+			{"bf16", 2, func() { GemmStripsHalf(&ws, BF16, m, n, k, 1, x, k, 1, f.stripsBF16, 0, y, n) }},
+			{"f32backward", 4, func() { GemmStripsBackward(&ws, m, n, k, 0, k, 1, x, n, 1, f.strips, 0, y, k) }},
+			{"f16backward", 2, func() { GemmStripsHalfBackward(&ws, F16, m, n, k, 0, k, 1, x, n, 1, f.strips16, 0, y, k) }},
+		} {
+			for _, isa := range Implementations() {
+				b.Run(fmt.Sprintf("op=%s/m=%d/n=%d/k=%d/isa=%s", op.name, m, n, k, isa), func(b *testing.B) {
+					ForceLevel(b, isa)
+					b.SetBytes(op.bytes * n * k)
+					for b.Loop() {
+						op.run()
+					}
+					b.ReportMetric(2*float64(m)*n*k*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+				})
+			}
+		}
+	}
+}
+
 func BenchmarkVector(b *testing.B) {
 	const n = 4096
 	r := rand.New(rand.NewPCG(1, 2))

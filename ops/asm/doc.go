@@ -17,6 +17,12 @@
 //	// y = x*W', x [m, k], W [n, k], y [m, n], all by rows
 //	asm.Gemm(&ws, m, n, k, 1, x, k, 1, w, 1, k, 0, y, n)
 //
+// A W that many products share is packed once, and gives the same bits faster:
+//
+//	strips := make([]float32, asm.StripsLen(n, k))
+//	asm.PackStrips(strips, w, n, k)
+//	asm.GemmStrips(&ws, m, n, k, 1, x, k, 1, strips, 0, y, n)
+//
 // Lengths that do not agree and operands that do not fit are errors of the caller
 // and panic. No operation keeps a slice, starts a goroutine, or runs assembly for
 // more than about 100 microseconds without a point where the goroutine can be stopped.

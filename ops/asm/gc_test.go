@@ -21,12 +21,16 @@ func TestCollectionDuringGemm(t *testing.T) {
 		const n = 768
 		r := rand.New(rand.NewPCG(1, 2))
 		a, b, c := uniform(r, n*n, 1), uniform(r, n*n, 1), make([]float32, n*n)
+		strips := make([]float32, StripsLen(n, n))
+		PackStrips(strips, b, n, n)
 		long := uniform(r, 1<<22, 1)
 		for _, work := range []struct {
 			name string
 			run  func(ws *Workspace)
 		}{
 			{"Gemm", func(ws *Workspace) { Gemm(ws, n, n, n, 1, a, n, 1, b, 1, n, 0, c, n) }},
+			{"GemmStrips", func(ws *Workspace) { GemmStrips(ws, n, n, n, 1, a, n, 1, strips, 0, c, n) }},
+			{"GemmStripsBackward", func(ws *Workspace) { GemmStripsBackward(ws, n, n, n, 0, n, 1, a, n, 1, strips, 0, c, n) }},
 			{"Exp", func(*Workspace) { Exp(long, long) }},
 		} {
 			t.Run(work.name, func(t *testing.T) {

@@ -10,8 +10,8 @@ const gemmKC = 512
 
 // Limits for blocks in elements, by the caches of this processor.
 var (
-	// A packed block of A stays in L2 and leaves it room; a strip of so many elements
-	// is also what one assembly call works on, about 30 microseconds.
+	// A packed block of A stays in L2 and leaves it room for panels of B; so many rows
+	// are also what one assembly call works on, about 20 microseconds.
 	blockA = clamp(CacheSizes().L2*3/8/4, 24*gemmKC, 96*gemmKC)
 	// A packed block of B is read once for each block of A and stays in L3.
 	blockB = clamp(CacheSizes().L3/4/4, 256*gemmKC, 2048*gemmKC)
