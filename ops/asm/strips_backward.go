@@ -21,7 +21,7 @@ func (g *stripsProduct) backward(ws *Workspace, from, to int) {
 		ld += 16
 	}
 	// So many columns of C that Cᵀ stays in the third-level cache; A is packed once for each block.
-	pb := balanced(to-from, max((1<<20)/ld, 2*backwardRows), mr)
+	pb := balanced(to-from, max((1<<21)/ld, 2*backwardRows), mr)
 	ws.c = grow(ws.c, pb*ld)
 	for p := from; p < to; p += pb {
 		cols := min(pb, to-p)
@@ -90,10 +90,10 @@ func segmentsGeneric(s *segments, rows, tiles, cols int, w, b, c *float32) {
 }
 
 // transposeUnit is how many rows are transposed together, transposeLen how many
-// elements of each at a time.
+// elements of each at a time: more would touch too many pages in turn.
 const (
 	transposeUnit = 16
-	transposeLen  = 1024
+	transposeLen  = 64
 )
 
 // loadTransposed stores columns of C from p on as rows of ct.
@@ -107,15 +107,15 @@ func (g *stripsProduct) loadTransposed(ct []float32, ld, p, cols int) {
 
 // storeTransposed stores rows of ct as columns of C from p on.
 func (g *stripsProduct) storeTransposed(ct []float32, ld, p, cols int) {
-	q := 0
-	for ; q+transposeUnit <= cols; q += transposeUnit {
-		for i := 0; i < g.m; i += transposeLen {
+	whole := cols / transposeUnit * transposeUnit
+	for i := 0; i < g.m; i += transposeLen {
+		for q := 0; q < whole; q += transposeUnit {
 			packPanel(g.c[i*g.ldc+p+q:], g.ldc, transposeUnit, min(transposeLen, g.m-i), &ct[q*ld+i], ld, 1)
 		}
 	}
 	for i := range g.m {
 		row := g.c[i*g.ldc+p:]
-		for r := q; r < cols; r++ {
+		for r := whole; r < cols; r++ {
 			row[r] = ct[r*ld+i]
 		}
 	}
