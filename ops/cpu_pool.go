@@ -82,11 +82,19 @@ func (p *pool) run(k cpuKernel, c *CPU, a *Args) {
 }
 
 // join returns when no worker has anything left to do in this round. Like a
-// worker without work the caller waits in a loop at first and then sleeps:
-// where other programs want the processors too, the time is better given to
-// the worker that is still busy.
+// worker without work the caller waits in a loop at first, then offers its
+// processor at every look, and sleeps in the end: where other programs want the
+// processors too, or both threads stand on one, the time is better given to
+// the worker that is still busy. To be woken takes longer than many a kernel, so
+// a thread does not sleep as long as work goes on.
 func (p *pool) join() {
 	for range spins {
+		if p.pending.Load() == 0 {
+			return
+		}
+	}
+	for range yields {
+		yield()
 		if p.pending.Load() == 0 {
 			return
 		}
@@ -131,6 +139,12 @@ func (p *pool) serve(w *worker) {
 // await returns when the round is no longer done.
 func (p *pool) await(w *worker, done uint32) {
 	for range spins {
+		if p.round.Load() != done {
+			return
+		}
+	}
+	for range yields {
+		yield()
 		if p.round.Load() != done {
 			return
 		}

@@ -2,5 +2,10 @@
 
 package ops
 
-// spins bounds the waiting loops of the pool: some 50 microseconds.
-const spins = 1 << 16
+// What a thread of the pool does while it waits: it looks spins times, some 50
+// microseconds, then yields times with an offer of its processor before each, a
+// millisecond or more, and then sleeps.
+const (
+	spins  = 1 << 16
+	yields = 1 << 12
+)

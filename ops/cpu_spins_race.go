@@ -2,6 +2,9 @@
 
 package ops
 
-// spins bounds the waiting loops of the pool. Under the race detector, which
-// watches every look, they take about as long as the others.
-const spins = 1 << 9
+// What a thread of the pool does while it waits. Under the race detector, which
+// watches every look, it takes about as long as otherwise.
+const (
+	spins  = 1 << 9
+	yields = 1 << 9
+)

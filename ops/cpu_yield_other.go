@@ -1,0 +1,8 @@
+//go:build !linux
+
+package ops
+
+import "runtime"
+
+// yield offers the processor to another goroutine.
+func yield() { runtime.Gosched() }
