@@ -141,3 +141,9 @@ func fma32(x, y, z float32) float32 {
 	}
 	return float32(s)
 }
+
+// halfAt returns the half-precision number at b.
+func halfAt(b []byte) float32 { return math.Float32frombits(f16Bits(le.Uint16(b))) }
+
+// fifth is bit e of high, at the place of the fifth bit of a code.
+func fifth(high uint32, e int) byte { return byte(high >> e & 1 << 4) }

@@ -86,39 +86,6 @@ func UnpackBlocks(f BlockFormat, dst, strips []byte, n, k, from, to int) {
 	}
 }
 
-// DequantizeStripRows stores rows from, ..., to-1 of a matrix [n, k] in strips to dst,
-// [to-from, k], as float32. Elements have the values that [DequantizeBlocks] gives. It
-// panics where UnpackBlocks would.
-func DequantizeStripRows(f BlockFormat, dst []float32, strips []byte, n, k, from, to int) {
-	checkRows("DequantizeStripRows", n, from, to)
-	i, stripBytes := f.info(), f.StripBytes(k)
-	if len(dst) != (to-from)*k {
-		panic(fmt.Sprintf("asm: DequantizeStripRows: rows %d to %d of %d elements: dst has %d", from, to, k, len(dst)))
-	}
-	checkBytes("DequantizeStripRows: strips", f, n, k, len(strips), Strips(n)*stripBytes)
-	raceRead(strips)
-	raceWrite(dst)
-	var unit [maxFileUnit]byte
-	for r := from; r < to; r++ {
-		row, strip := dst[(r-from)*k:][:k], strips[r/StripRows*stripBytes:][:stripBytes]
-		for u := range k / i.unitLen {
-			unpackRow(f, unit[:i.fileBytes], strip[u*i.unitBytes:][:i.unitBytes], r%StripRows)
-			dequantizeRow(f, row[u*i.unitLen:][:i.unitLen], unit[:i.fileBytes])
-		}
-	}
-}
-
-// DequantizeBlocks stores the elements of rows in the layout of files as float32. The
-// operations and roundings are those of the format's definition, evaluated from left to
-// right. It panics if len(dst) is not a multiple of the format's unit, or if src has not
-// the size of so many elements.
-func DequantizeBlocks(f BlockFormat, dst []float32, src []byte) {
-	checkBytes("DequantizeBlocks: src", f, 1, len(dst), len(src), f.FileBytes(len(dst)))
-	raceRead(src)
-	raceWrite(dst)
-	dequantizeRow(f, dst, src)
-}
-
 func checkBytes(what string, f BlockFormat, n, k, got, want int) {
 	if n < 0 || got != want {
 		panic(fmt.Sprintf("asm: %s: %v [%d, %d] takes %d bytes, has %d", what, f, n, k, want, got))

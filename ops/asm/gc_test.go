@@ -23,6 +23,12 @@ func TestCollectionDuringGemm(t *testing.T) {
 		a, b, c := uniform(r, n*n, 1), uniform(r, n*n, 1), make([]float32, n*n)
 		strips := make([]float32, StripsLen(n, n))
 		PackStrips(strips, b, n, n)
+		quantized := make([]byte, Strips(n)*Q4_K.StripBytes(n))
+		PackBlocks(Q4_K, quantized, make([]byte, n*Q4_K.FileBytes(n)), n, n)
+		var many BlockActivations
+		many.Reset(n, n)
+		var one Activations
+		QuantizeActivations(&one, a, 1, n, n)
 		long := uniform(r, 1<<22, 1)
 		for _, work := range []struct {
 			name string
@@ -31,6 +37,15 @@ func TestCollectionDuringGemm(t *testing.T) {
 			{"Gemm", func(ws *Workspace) { Gemm(ws, n, n, n, 1, a, n, 1, b, 1, n, 0, c, n) }},
 			{"GemmStrips", func(ws *Workspace) { GemmStrips(ws, n, n, n, 1, a, n, 1, strips, 0, c, n) }},
 			{"GemmStripsBackward", func(ws *Workspace) { GemmStripsBackward(ws, n, n, n, 0, n, 1, a, n, 1, strips, 0, c, n) }},
+			{"GemmBlocks", func(ws *Workspace) {
+				many.Quantize(a, n, 0, n)
+				GemmBlocks(ws, Q4_K, &many, 0, n, quantized, n, n, 1, 0, c, n)
+			}},
+			{"GemvBlocks", func(*Workspace) {
+				for range 100 {
+					GemvBlocks(Q4_K, c, n, quantized, n, n, &one, 1, 0)
+				}
+			}},
 			{"Exp", func(*Workspace) { Exp(long, long) }},
 		} {
 			t.Run(work.name, func(t *testing.T) {

@@ -1,11 +1,42 @@
-// The values of quantised weights: the definition of every format, from the layout of files.
+// What quantised rows and strips mean, element by element: what tests compare products
+// with. Engines use package tensor for rows and [DequantizeStrip] for strips.
 
 package asm
 
-import "math"
+import "fmt"
 
-// halfAt returns the half-precision number at b.
-func halfAt(b []byte) float32 { return math.Float32frombits(f16Bits(le.Uint16(b))) }
+// DequantizeStripRows stores rows from, ..., to-1 of a matrix [n, k] in strips to dst,
+// [to-from, k], as float32. Elements have the values that [DequantizeBlocks] gives. It
+// panics where UnpackBlocks would.
+func DequantizeStripRows(f BlockFormat, dst []float32, strips []byte, n, k, from, to int) {
+	checkRows("DequantizeStripRows", n, from, to)
+	i, stripBytes := f.info(), f.StripBytes(k)
+	if len(dst) != (to-from)*k {
+		panic(fmt.Sprintf("asm: DequantizeStripRows: rows %d to %d of %d elements: dst has %d", from, to, k, len(dst)))
+	}
+	checkBytes("DequantizeStripRows: strips", f, n, k, len(strips), Strips(n)*stripBytes)
+	raceRead(strips)
+	raceWrite(dst)
+	var unit [maxFileUnit]byte
+	for r := from; r < to; r++ {
+		row, strip := dst[(r-from)*k:][:k], strips[r/StripRows*stripBytes:][:stripBytes]
+		for u := range k / i.unitLen {
+			unpackRow(f, unit[:i.fileBytes], strip[u*i.unitBytes:][:i.unitBytes], r%StripRows)
+			dequantizeRow(f, row[u*i.unitLen:][:i.unitLen], unit[:i.fileBytes])
+		}
+	}
+}
+
+// DequantizeBlocks stores the elements of rows in the layout of files as float32. The
+// operations and roundings are those of the format's definition, evaluated from left to
+// right. It panics if len(dst) is not a multiple of the format's unit, or if src has not
+// the size of so many elements.
+func DequantizeBlocks(f BlockFormat, dst []float32, src []byte) {
+	checkBytes("DequantizeBlocks: src", f, 1, len(dst), len(src), f.FileBytes(len(dst)))
+	raceRead(src)
+	raceWrite(dst)
+	dequantizeRow(f, dst, src)
+}
 
 // dequantizeRow stores the elements of the units in src. Products are rounded one by
 // one, from left to right; but for Q6_K all of them are exact.
@@ -51,10 +82,6 @@ func dequantizeRow(f BlockFormat, dst []float32, src []byte) {
 		}
 	}
 }
-
-// fifth is bit e of high, at the place of the fifth bit of a code.
-func fifth(high uint32, e int) byte { return byte(high >> e & 1 << 4) }
-
 func dequantizeK(x []float32, d, dmin float32, sixBits, codes, high []byte) {
 	scales, minima := unpackSixBits(sixBits)
 	for j := range 8 {
