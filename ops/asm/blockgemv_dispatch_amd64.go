@@ -48,6 +48,10 @@ var blockGemvAhead = func() int {
 	return 0
 }()
 
+// fileGemvAhead is the same for rows as files have them. They lie in small pages, whose
+// translations take their time too: three pages ahead gave 5 percent more than one.
+var fileGemvAhead = 3 * blockGemvAhead
+
 //go:noinline
 func blockGemvStrips(f BlockFormat, y []float32, ldy int, strips []byte, x []vectorBlock, xBlocks, units, count, cols int, sums *[4][StripRows]float32, alpha, beta float32) {
 	yp, sp, w, xp := &y[0], &sums[0][0], &strips[0], &x[0].codes[0]
@@ -136,7 +140,7 @@ func blockGemvStrips(f BlockFormat, y []float32, ldy int, strips []byte, x []vec
 
 //go:noinline
 func rowGemv(f BlockFormat, y []float32, w []byte, x *Activations, first, blocks int, alpha, beta float32) {
-	rows, ahead := len(y), blockGemvAhead
+	rows, ahead := len(y), fileGemvAhead
 	switch {
 	case !useAVX2:
 		rowGemvGeneric(f, y, w, x, first, blocks, alpha, beta)
