@@ -37,11 +37,9 @@ type stripProduct struct {
 }
 
 func stripProductOf(a *Args) stripProduct {
-	y := a.T[2]
 	b := *a
 	b.T[2] = tensor.Tensor{} // its memory is opaque
-	p := stripProduct{productOf(&b), stripsOf(y)}
-	return p
+	return stripProduct{productOf(&b), stripsOf(a.T[2])}
 }
 
 // vectors rounds the rows of x for this worker, if they are few and the weights of

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"math"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"netllm/internal/golden"
@@ -113,6 +114,7 @@ func (m fileMatrix) values(t *testing.T, name string) []float32 {
 // The files of a folder hold the same weights in several types: dequantised they must
 // agree up to the types' precision. Files of tiny are compared with float32.
 func TestGoldenBlocks(t *testing.T) {
+	dir := golden.Spec(t, "llama_golden")
 	cases := 0
 	for _, c := range []struct {
 		file, against string
@@ -129,9 +131,9 @@ func TestGoldenBlocks(t *testing.T) {
 		{"tinyk/tinyk-q4_k_m", "tinyk/tinyk-q8_0", 0.12},
 	} {
 		t.Run(c.file, func(t *testing.T) {
-			base := matrices(t, golden.Spec(t, "llama_golden/"+c.against+".gguf"))
+			base := matrices(t, filepath.Join(dir, c.against+".gguf"))
 			seen := 0
-			for name, m := range matrices(t, golden.Spec(t, "llama_golden/"+c.file+".gguf")) {
+			for name, m := range matrices(t, filepath.Join(dir, c.file+".gguf")) {
 				if _, ok := fileTypes[m.typ]; !ok {
 					t.Errorf("%s: type %d, want blocks", name, m.typ)
 				}
