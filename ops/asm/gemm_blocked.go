@@ -66,20 +66,12 @@ func (g *product) blocked(ws *Workspace) {
 				if packA && (jc == 0 || mc < g.m) {
 					ws.packA(g, ic, pc, kb, h)
 				}
-				done := 0
-				for _, part := range h {
-					if part.tiles == 0 {
-						continue
-					}
-					if packA {
-						s.a, s.ars, s.acs, s.aStep = &ws.a[done*kb], 4, 4*part.rows, 4*part.rows*kb
-					} else {
-						s.a, s.ars, s.acs, s.aStep = g.aAt(ic+done, pc), 4*g.ars, 4*g.acs, 4*part.rows*g.ars
-					}
-					c := &g.c[(ic+done)*g.ldc+jc]
-					s.run(part.rows, part.tiles, nr, c, c, 0)
-					done += part.rows * part.tiles
+				if packA {
+					s.packedRows(&ws.a[0])
+				} else {
+					s.a, s.ars, s.acs, s.aRow = g.aAt(ic, pc), 4*g.ars, 4*g.acs, 4*g.ars
 				}
+				s.run(h, nr, &g.c[ic*g.ldc+jc], nil, 0)
 			}
 		}
 	}
@@ -106,41 +98,60 @@ type strip struct {
 // strips walks a block of C from left to right, strip by strip.
 type strips struct {
 	strip
-	cols   int
-	a, b   *float32
-	bCols  int  // columns of a panel of B, a multiple of the tile's
-	bStep  int  // bytes from a panel to the next
-	packed bool // a panel is contiguous
+	cols    int
+	a, b    *float32
+	aRow    int  // aStep for each row of a tile
+	packedA bool // a tile's A is contiguous
+	bCols   int  // columns of a panel of B, a multiple of the tile's
+	bStep   int  // bytes from a panel to the next
+	packed  bool // a panel is contiguous
 }
 
-// run walks the block. Beside the last panel it prefetches what is at after, in
-// afterStep bytes as prefetchStep has it, or, if that is 0, the first panel again.
-func (s *strips) run(rows, tiles, nr int, c, after *float32, afterStep int) {
+// packedRows sets A: the tiles packed one behind the other from a on.
+func (s *strips) packedRows(a *float32) {
+	s.a, s.ars, s.aRow, s.packedA = a, 4, 4*s.k, true
+}
+
+// run walks the block. Beside the last panel it prefetches what is at after, in rows of
+// afterBytes, or, if that is 0, the first panel again. A block's tiles may have two heights.
+func (s *strips) run(h tileHeights, nr int, c, after *float32, afterBytes int) {
 	for j := 0; j < s.cols; j += nr {
 		b := (*float32)(unsafe.Add(unsafe.Pointer(s.b), j/s.bCols*s.bStep+4*(j%s.bCols)))
-		next, step := b, 0
+		next, bytes := b, 0
 		switch panel := j/s.bCols + 1; {
 		case !s.packed || j%s.bCols != 0:
 		case panel*s.bCols < s.cols:
-			next, step = byteAt(s.b, panel*s.bStep), prefetchStep(tiles, s.brs)
-		case afterStep > 0:
-			next, step = after, afterStep
+			next, bytes = byteAt(s.b, panel*s.bStep), s.brs
+		case afterBytes > 0:
+			next, bytes = after, afterBytes
 		case s.bCols < s.cols:
-			next, step = s.b, prefetchStep(tiles, s.brs)
+			next, bytes = s.b, s.brs
 		}
-		runStrip(&s.strip, rows, tiles, min(nr, s.cols-j), s.a, b, at(c, j), next, step)
+		// Tiles of both heights before the next panel: so this one is read from memory once.
+		step, row := prefetchStep(h[0].tiles+h[1].tiles, bytes), 0
+		for _, part := range h {
+			if part.tiles == 0 {
+				continue
+			}
+			s.aStep = part.rows * s.aRow
+			if s.packedA {
+				s.acs = 4 * part.rows
+			}
+			runStrip(&s.strip, part.rows, part.tiles, min(nr, s.cols-j), byteAt(s.a, row*s.aRow), b, byteAt(c, row*s.ldc+4*j), next, step)
+			if done := s.k / 2 * part.tiles * step; done < s.k*bytes {
+				next = byteAt(next, done)
+			} else {
+				next = b
+			}
+			row += part.rows * part.tiles
+		}
 	}
 }
 
 // prefetchStep is by how many bytes to move on for every second p, so that a panel with
-// rows of brs bytes is fetched in the time of the tiles, no faster than it must.
-func prefetchStep(tiles, brs int) int {
-	step := 32
-	for step < 128 && tiles*step < 2*brs {
-		step *= 2
-	}
-	return step
-}
+// rows of so many bytes is fetched in the time of the tiles, no faster than it must.
+// Two lines are fetched at each step, which need not begin where a line does.
+func prefetchStep(tiles, bytes int) int { return min((2*bytes+tiles-1)/tiles, 128) }
 
 // rowTimesColumns computes a single row of C from a B whose columns are contiguous.
 func (g *product) rowTimesColumns(ws *Workspace) {

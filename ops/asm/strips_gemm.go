@@ -293,19 +293,12 @@ func (g *stripsProduct) blocked(ws *Workspace) {
 			}
 			after := g.after(pc, jc+nc)
 			for ic := 0; ic < g.m; ic += mc {
-				done := ic
-				for _, part := range splitTiles(min(mc, g.m-ic), mr) {
-					if part.tiles == 0 {
-						continue
-					}
-					s.a, s.ars, s.acs, s.aStep = &ws.a[done*kb], 4, 4*part.rows, 4*part.rows*kb
-					step := 0
-					if ic+mc >= g.m {
-						step = prefetchStep(part.tiles, StripRows*g.w.bytes())
-					}
-					s.run(part.rows, part.tiles, nr, &g.c[done*g.ldc+jc], after, step)
-					done += part.rows * part.tiles
+				bytes := 0
+				if ic+mc >= g.m {
+					bytes = StripRows * g.w.bytes()
 				}
+				s.packedRows(&ws.a[ic*kb])
+				s.run(splitTiles(min(mc, g.m-ic), mr), nr, &g.c[ic*g.ldc+jc], after, bytes)
 			}
 		}
 	}

@@ -14,18 +14,25 @@ const stripRows = 32 // rows of W in a strip
 // A streamKernel is one assembly function; it holds a body for every height up to rows.
 type streamKernel struct {
 	isa
-	vecs  int    // vectors across a tile
-	rows  int    // highest tile
-	elem  string // type of the weights: F32, F16 or BF16
-	ahead int    // bytes by which weights are prefetched from two rows on
+	vecs int    // vectors across a tile
+	rows int    // highest tile
+	elem string // type of the weights: F32, F16 or BF16
 }
+
+// From two rows on weights are prefetched, so many bytes ahead: to L2 two pages, as
+// hardware begins each page anew and no load runs that far ahead; from there to L1. One
+// prefetch for both would occupy L1's few fill buffers for as long as memory takes.
+const (
+	streamAheadL2 = 8192
+	streamAheadL1 = 2048
+)
 
 func streamFile(g *gen) {
 	for _, elem := range []string{"F32", "F16", "BF16"} {
 		for _, s := range []streamKernel{
-			{avx512, 2, 12, elem, 4096},
-			{avx2, 4, 3, elem, 4096},
-			{avx2, 2, 6, elem, 4096},
+			{avx512, 2, 12, elem},
+			{avx2, 4, 3, elem},
+			{avx2, 2, 6, elem},
 		} {
 			s.emit(g)
 		}
@@ -105,7 +112,8 @@ func (s streamKernel) body(g *gen, rows int) {
 		for u := range n {
 			if rows > 1 || s.elem != "F32" {
 				for at := 0; at < wStep; at += 64 {
-					g.PREFETCHT0(mem(w, u*wStep+at+s.ahead))
+					g.PREFETCHT1(mem(w, u*wStep+at+streamAheadL2))
+					g.PREFETCHT0(mem(w, u*wStep+at+streamAheadL1))
 				}
 			}
 			s.step(g, rows, a, w, u*aStep, u*wStep)
