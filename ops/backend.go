@@ -70,6 +70,30 @@ func RoundsActivations(b Backend, dtype tensor.DType) bool {
 	return ok && dtype.IsBlock() && r.RoundsActivations(dtype)
 }
 
+// HalfRounder is what a [Backend] also implements if it computes some products x · wᵀ
+// of [OpMatMul] by frozen weights with both operands rounded to f16, as matrix
+// instructions need them.
+//
+// A row x of T1 is multiplied by a power of two that brings its largest magnitude
+// to at least 2^9 and below 2^10, rounded to f16, and the row's results multiplied by
+// the inverse. (Powers beyond 2^126 are not needed: what is smaller is
+// lost.) Elements of w are rounded to f16, those of block types by at most one
+// unit of their last place; beyond 65504 they become infinite. Sums are those
+// of float32. A row of zeros stays zero. Where a row holds a NaN or an infinity, its
+// results are not finite.
+type HalfRounder interface {
+	// RoundsToHalf reports whether products by prepared weights of this type
+	// may do that.
+	RoundsToHalf(dtype tensor.DType) bool
+}
+
+// RoundsToHalf reports whether b, as a [HalfRounder], may round both operands of
+// products by weights of a type.
+func RoundsToHalf(b Backend, dtype tensor.DType) bool {
+	r, ok := b.(HalfRounder)
+	return ok && r.RoundsToHalf(dtype)
+}
+
 // Counters count what costs time on a device without being computation.
 type Counters struct {
 	HostFallbacks    int64 // primitives done on the host since the device has no kernel
@@ -128,8 +152,8 @@ const (
 	// first counts independent products. T1 and T2 are strided, T0 has
 	// adjacent columns. A matrix T2 may be of any [tensor.DType.IsFloat]
 	// type, then contiguous. With I0 = 1 and a block type, a backend that says
-	// so as an [ActivationRounder] may round T1 first, see there; all other
-	// products are exact but for the rounding of float32.
+	// so as an [ActivationRounder] may round T1 first, see there, and a [HalfRounder]
+	// may round T1 and T2; all other products are exact but for the rounding of float32.
 	OpMatMul
 
 	// OpGather sets row i of T0 [n, d] to row T2[i] (I32 [n]) of T1
@@ -206,7 +230,7 @@ const (
 
 	// OpCrossEntropyBackward gives the gradient T0+ of the logits T2 from
 	// the gradient T1 [1] of the mean, with T3 = targets and T4 =
-	// OpCrossEntropy's T3.
+	// OpCrossEntropy's T3. It is zero in rows that the mean leaves out.
 	OpCrossEntropyBackward
 
 	// OpMSE sets T0 [1] to the mean of (T1-T2)².

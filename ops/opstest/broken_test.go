@@ -4,6 +4,7 @@ package opstest
 
 import (
 	"encoding/binary"
+	"math"
 	"slices"
 	"testing"
 
@@ -256,6 +257,93 @@ func TestRoundedProducts(t *testing.T) {
 				if err := found[dtype]; test.right && err != nil {
 					t.Errorf("%v: got %v, want it accepted", dtype, err)
 				} else if !test.right && err == nil && dtype.IsBlock() {
+					t.Errorf("%v: no case found it", dtype)
+				}
+			}
+		})
+	}
+}
+
+// halver computes products by weights that are not F32 with both operands rounded.
+type halver struct {
+	*ops.CPU
+	row, weight func(float32) float32
+}
+
+func (h *halver) RoundsToHalf(tensor.DType) bool { return true }
+
+func (h *halver) RoundsActivations(tensor.DType) bool { return false }
+
+func (h *halver) Prepare(w tensor.Tensor) (tensor.Tensor, error) {
+	if w.DType() == tensor.F32 || w.Len() == 0 {
+		return h.CPU.Prepare(w)
+	}
+	own := tensor.New(tensor.F32, w.Shape()...)
+	tensor.Dequantize(w.DType(), own.Float32s(), w.Bytes())
+	for i, v := range own.Float32s() {
+		if w.DType() != tensor.F16 {
+			own.Float32s()[i] = h.weight(v)
+		}
+	}
+	return h.CPU.Prepare(own)
+}
+
+func (h *halver) Run(op ops.Op, a *ops.Args) {
+	own := *a
+	if op == ops.OpMatMul && a.T[1].Rank() == 2 {
+		own.T[1] = tensor.New(tensor.F32, a.T[1].Dim(0), a.T[1].Dim(1))
+		for i := range a.T[1].Dim(0) {
+			var top float64
+			for j := range a.T[1].Dim(1) {
+				top = max(top, math.Abs(float64(a.T[1].At(i, j))))
+			}
+			_, exp := math.Frexp(top)
+			shift := min(10-exp, 126)
+			for j := range a.T[1].Dim(1) {
+				v := a.T[1].At(i, j)
+				if top != 0 && !math.IsInf(top, 0) && !math.IsNaN(top) {
+					v = float32(math.Ldexp(float64(h.row(float32(math.Ldexp(float64(v), shift)))), -shift))
+				}
+				own.T[1].Float32s()[i*a.T[1].Dim(1)+j] = v
+			}
+		}
+	}
+	h.CPU.Run(op, &own)
+}
+
+// A backend may round to f16, and the bounds that hold then still find coarser rounding.
+func TestHalvedProducts(t *testing.T) {
+	if underRace {
+		t.Skip("skip: not all cases run under the race detector")
+	}
+	same := func(v float32) float32 { return v }
+	half := func(v float32) float32 { return tensor.F16ToFloat32(tensor.Float32ToF16(v)) }
+	truncated := func(v float32) float32 { return math.Float32frombits(math.Float32bits(v) &^ 0x1fff) }
+	coarse := func(v float32) float32 { return math.Float32frombits(math.Float32bits(v) &^ 0xffff) }
+	for _, test := range []struct {
+		name        string
+		right       bool
+		row, weight func(float32) float32
+	}{
+		{"nothing rounded", true, same, same},
+		{"rounded", true, half, half},
+		{"weights rounded towards zero", true, half, truncated},
+		{"activations with 8 bits", false, coarse, half},
+		{"weights with 8 bits", false, half, coarse},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			h := &halver{ops.NewCPU(1), test.row, test.weight}
+			defer h.Close()
+			found := map[tensor.DType]error{}
+			for _, c := range byOp()[ops.OpMatMul] {
+				if dtype := c.t[2].tensor.DType(); dtype != tensor.F32 && c.i[0] == 1 && found[dtype] == nil {
+					found[dtype] = c.check(h)
+				}
+			}
+			for _, dtype := range weightTypes[1:] {
+				if err := found[dtype]; test.right && err != nil {
+					t.Errorf("%v: got %v, want it accepted", dtype, err)
+				} else if !test.right && err == nil && (dtype.IsBlock() || test.name == "activations with 8 bits") {
 					t.Errorf("%v: no case found it", dtype)
 				}
 			}

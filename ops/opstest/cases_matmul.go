@@ -4,6 +4,7 @@ package opstest
 
 import (
 	"math"
+	"slices"
 
 	"netllm/ops"
 	"netllm/tensor"
@@ -153,10 +154,14 @@ func weightCases() (cases []*opCase) {
 // oddActivationCases are layers whose input has blocks of zeros, of tiny and of
 // large numbers, beside others, and rows with a NaN or an infinity among them.
 func oddActivationCases() (cases []*opCase) {
-	for _, dtype := range weightTypes {
+	for i, dtype := range slices.Concat(weightTypes, weightTypes) {
+		m := 7 // few rows, or enough for tiles
+		if i >= len(weightTypes) {
+			m = 20
+		}
 		for _, odd := range []float64{0, 1e-30, 1e-41, 1e20, nan, math.Inf(1), math.Inf(-1)} {
-			c := newCase(ops.OpMatMul, "%v/activations of %v", dtype, odd)
-			x := c.in(whole, 7, 512)
+			c := newCase(ops.OpMatMul, "%v/m=%d/activations of %v", dtype, m, odd)
+			x := c.in(whole, m, 512)
 			block := &operand{tensor: x.tensor.Slice(0, 2, 3)}
 			if math.IsNaN(odd) || math.IsInf(odd, 0) {
 				block.setRange(1, 77, 78, odd)
@@ -168,7 +173,7 @@ func oddActivationCases() (cases []*opCase) {
 				all := &operand{tensor: x.tensor.Slice(0, 4, 5)}
 				all.set(func(int) float64 { return odd * c.rng.NormFloat64() })
 			}
-			c.t = [9]*operand{c.out(whole, 7, 40), x, c.weight(dtype, 40, 512)}
+			c.t = [9]*operand{c.out(whole, m, 40), x, c.weight(dtype, 40, 512)}
 			c.f[0], c.i[0] = 1, 1
 			cases = append(cases, c)
 		}

@@ -98,6 +98,7 @@ type values struct {
 	elements []float64
 	largest  float64   // of the elements and of what they are the sums of
 	rounding *rounding // of activations, where a backend may round them
+	half     *rounding // of both operands to f16, likewise
 }
 
 // compute returns what the reference gives for the outputs.
@@ -122,6 +123,9 @@ func (c *opCase) compute() (want [9]values) {
 	if roundable(c.op, &p.args) {
 		want[0].rounding = roundingOf(done)
 	}
+	if halvable(c.op, &p.args) {
+		want[0].half = halfRoundingOf(done)
+	}
 	return want
 }
 
@@ -145,11 +149,7 @@ func (c *opCase) check(b ops.Backend) error {
 			for _, off := range offs {
 				written[off] = true
 			}
-			if want[i].rounding != nil && ops.RoundsActivations(b, c.t[2].tensor.DType()) {
-				errs = append(errs, c.compareRounded(offs, after, want[i]))
-			} else {
-				errs = append(errs, c.compare(i, offs, after, want[i]))
-			}
+			errs = append(errs, c.compareAs(b, i, offs, after, want[i]))
 		}
 		before := o.tensor.Storage().Bytes()
 		for off := range len(after) / 4 {
@@ -185,4 +185,28 @@ func (c *opCase) compare(i int, offs []int, after []byte, want values) error {
 		return fmt.Errorf("output T%d (%v): %d of %d elements are wrong, first %s", i, c.t[i].tensor, wrong, len(offs), first)
 	}
 	return nil
+}
+
+// compareAs checks output i by what the backend says of its rounding. One that
+// rounds in both ways may do either.
+func (c *opCase) compareAs(b ops.Backend, i int, offs []int, after []byte, want values) error {
+	var allowed []*rounding
+	if want.rounding != nil && ops.RoundsActivations(b, c.t[2].tensor.DType()) {
+		allowed = append(allowed, want.rounding)
+	}
+	if want.half != nil && ops.RoundsToHalf(b, c.t[2].tensor.DType()) {
+		allowed = append(allowed, want.half)
+	}
+	if allowed == nil {
+		return c.compare(i, offs, after, want)
+	}
+	var errs []error
+	for _, r := range allowed {
+		err := c.compareRounded(offs, after, want, r)
+		if err == nil {
+			return nil
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }

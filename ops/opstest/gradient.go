@@ -34,6 +34,8 @@ const (
 	// Where a backend may round activations, they are wrong by half a percent
 	// of their deviation, and so is what gradients are made of.
 	roundedTolerance = 2e-2
+	// Where it may round to f16, both factors are by at most a thousandth.
+	halfTolerance = 2e-3
 )
 
 // CheckGradients checks the gradients that the tape finds for m on b: in
@@ -100,6 +102,9 @@ func (g *gradientCase) compute() (want expectation) {
 
 func (g *gradientCase) check(b ops.Backend) error {
 	want, tolerance := g.want(), gradientTolerance
+	if ops.RoundsToHalf(b, g.frozen) {
+		tolerance = halfTolerance
+	}
 	if ops.RoundsActivations(b, g.frozen) {
 		tolerance = roundedTolerance
 	}

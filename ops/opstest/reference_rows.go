@@ -141,12 +141,13 @@ func refCrossEntropyBackward(c *call) {
 		x, target := c.t[2].row(r), int(*c.t[3].at(r))
 		lse := logSumExp(x)
 		for i := range classes {
-			var g float64
-			if target >= 0 {
-				g = math.Exp(x[i] - lse)
-				if i == target {
-					g--
-				}
+			if target < 0 {
+				c.put(0, c.t[0].at(r*classes+i), 0)
+				continue
+			}
+			g := math.Exp(x[i] - lse)
+			if i == target {
+				g--
 			}
 			c.term(0, *c.t[1].at(0)/count)
 			c.put(0, c.t[0].at(r*classes+i), g**c.t[1].at(0)/count)

@@ -15,26 +15,32 @@ import (
 // gradients and the tape. open is called once for each part; Run closes what
 // it returns.
 func Run(t *testing.T, open func(t testing.TB) ops.Backend) {
-	part := func(name string, f func(t *testing.T, b ops.Backend)) {
-		t.Run(name, func(t *testing.T) {
-			b := open(t)
-			defer func() {
-				if n := b.Counters().HostFallbacks; n != 0 {
-					t.Errorf("HostFallbacks: got %d primitives done on the host, want 0", n)
-				}
-				if err := b.Close(); err != nil {
-					t.Errorf("Close: %v", err)
-				}
-			}()
-			f(t, b)
-		})
+	for op := range ops.NumOps {
+		RunOp(t, ops.Op(op), open)
 	}
-	for _, group := range byOp() {
-		part(group[0].op.String(), func(t *testing.T, b ops.Backend) { checkCases(t, b, group) })
-	}
-	part("contract", contract)
-	part("gradients", gradients)
-	part("tape", tape)
+	runPart(t, "contract", open, contract)
+	runPart(t, "gradients", open, gradients)
+	runPart(t, "tape", open, tape)
+}
+
+// RunOp checks one primitive alone.
+func RunOp(t *testing.T, op ops.Op, open func(t testing.TB) ops.Backend) {
+	runPart(t, op.String(), open, func(t *testing.T, b ops.Backend) { checkCases(t, b, byOp()[op]) })
+}
+
+func runPart(t *testing.T, name string, open func(t testing.TB) ops.Backend, f func(t *testing.T, b ops.Backend)) {
+	t.Run(name, func(t *testing.T) {
+		b := open(t)
+		defer func() {
+			if n := b.Counters().HostFallbacks; n != 0 {
+				t.Errorf("HostFallbacks: got %d primitives done on the host, want 0", n)
+			}
+			if err := b.Close(); err != nil {
+				t.Errorf("Close: %v", err)
+			}
+		}()
+		f(t, b)
+	})
 }
 
 // byOp returns the cases of each primitive.
