@@ -37,12 +37,17 @@ var layers = []layer{
 	{"netllm/tensor", []string{"netllm/tensor", "netllm/internal"}, []string{"golang.org/x/sys"}},
 	{"netllm/ops/asm", []string{"netllm/internal/guard"}, []string{"golang.org/x/sys", "github.com/klauspost/cpuid/v2"}},
 	{"netllm/ops", []string{"netllm/ops", "netllm/tensor", "netllm/internal"}, []string{"golang.org/x/sys"}},
+	{"netllm/gpu", []string{"netllm/gpu", "netllm/ops", "netllm/tensor", "netllm/internal"}, []string{"golang.org/x/sys", "github.com/vulkan-go/vulkan", "github.com/ebitengine/purego"}},
 	{"netllm/transformer", []string{"netllm/transformer", "netllm/ops", "netllm/tensor", "netllm/internal"}, nil},
 	{"netllm/netllm", []string{"netllm/netllm", "netllm/transformer", "netllm/ops", "netllm/tensor", "netllm/internal"}, nil},
 	{"netllm/tools", []string{"netllm"}, []string{""}},
 	{"netllm/bench", []string{"netllm"}, nil},
 	{"netllm", []string{"netllm"}, nil}, // the selection of benchmarks at the root
 }
+
+// forTests may be imported by all tests; those of gputest, which try models on a
+// GPU, import what they like of this module.
+var forTests = []string{"github.com/google/go-cmp", "netllm/internal", "netllm/gpu/gputest"}
 
 // tasks never import each other.
 var tasks = []string{"netllm/netllm/abr", "netllm/netllm/vp", "netllm/netllm/cjs"}
@@ -64,7 +69,8 @@ func TestImports(t *testing.T) {
 			}
 		}
 		for _, imported := range slices.Concat(p.TestImports, p.XTestImports) {
-			if !layers[i].allows(imported) && !within(imported, "github.com/google/go-cmp") && !within(imported, "netllm/internal") && imported != p.ImportPath {
+			if !layers[i].allows(imported) && !slices.ContainsFunc(forTests, func(s string) bool { return within(imported, s) }) &&
+				imported != p.ImportPath && !(p.ImportPath == "netllm/gpu/gputest" && within(imported, "netllm")) {
 				t.Errorf("tests of %s import %s", p.ImportPath, imported)
 			}
 		}
