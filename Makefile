@@ -10,7 +10,7 @@ FUZZ ?= 60s
 FUZZERS := ./tensor/gguf:FuzzGGUF ./tensor/safetensors:FuzzSafetensors ./tensor/safetensors:FuzzIndex \
            ./netllm:FuzzPool ./netllm/abr:FuzzTrace
 
-.PHONY: all test test-noasm race fuzz bench bench-peers benchcmp generate generate-check lint fmt vuln cover examples
+.PHONY: all test test-noasm race fuzz bench bench-peers benchcmp generate generate-check spirv spirv-check gpu-report lint fmt vuln cover examples
 
 all: lint test
 
@@ -23,7 +23,7 @@ test-noasm:
 
 # The packages that start goroutines or are used from several.
 race:
-	$(GO) test -race ./ops/... ./internal/... ./tensor/... ./transformer/... ./netllm/abr/...
+	$(GO) test -race ./ops/... ./internal/... ./tensor/... ./gpu/... ./transformer/... ./netllm/abr/...
 
 fuzz:
 	@set -e; for f in $(FUZZERS); do \
@@ -53,6 +53,19 @@ generate:
 generate-check: generate
 	@git diff --exit-code -- ops/asm || { echo "generated files differ from their generator's output"; exit 1; }
 	@test -z "$$(git ls-files --others --exclude-standard -- ops/asm)" || { echo "the generator wrote files that are not committed"; exit 1; }
+
+# The shaders: needs Debian 12's glslc, and for those with cooperative matrices a
+# glslang of version 15 or newer, named by GLSLANG. The check compares what it
+# can compile, and hashes for the rest.
+spirv:
+	$(GO) run ./gpu/shaders/build
+
+spirv-check:
+	$(GO) run ./gpu/shaders/build -check
+
+# Everything that docs/gpu.md would like to know of a GPU, measured on it.
+gpu-report:
+	$(GO) run ./bench/gpureport $(GPU_FLAGS)
 
 lint:
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
