@@ -68,10 +68,11 @@ func (a *Adapter) Train(ctx context.Context, b ops.Backend, pool *netllm.Pool, e
 func (a *Adapter) Params() []*ops.Param { return append(a.LoRA.Params(), a.Network.Params()...) }
 
 // Factory returns the policy under a name, wanting the given return at the
-// start of a session, such as a.Cond.MaxReturn. Every worker gets a context on
-// a backend of its own from open, since a backend serves one goroutine.
-func (a *Adapter) Factory(name string, target float64, open func() ops.Backend) Factory {
-	return Factory{Name: name, New: func() (Policy, error) {
+// start of a session, such as a.Cond.MaxReturn. Each of at most so many workers (0
+// is any number) gets a context on a backend from open: one of its own if there
+// are several, since a backend serves one goroutine.
+func (a *Adapter) Factory(name string, target float64, workers int, open func() ops.Backend) Factory {
+	return Factory{Name: name, Workers: workers, New: func() (Policy, error) {
 		if !(target == target) {
 			return nil, fmt.Errorf("abr: target return %v", target)
 		}

@@ -29,6 +29,9 @@ type Factory struct {
 	// emptied): then one policy runs them all, in order.
 	Stateful bool
 
+	// Workers is how many of its policies may run at a time; 0 is any number.
+	Workers int
+
 	New func() (Policy, error)
 }
 

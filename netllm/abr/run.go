@@ -76,6 +76,9 @@ func runAll(ctx context.Context, f Factory, video *Video, sessions []Session, op
 	if workers == 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
+	if f.Workers > 0 {
+		workers = min(workers, f.Workers)
+	}
 	if f.Stateful {
 		workers = 1
 	}

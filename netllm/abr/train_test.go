@@ -75,7 +75,7 @@ func adapt(t testing.TB, b ops.Backend, body transformer.Adaptable, pool *netllm
 
 func (a *Adapter) actions(t testing.TB, target float64, s Session) []int {
 	t.Helper()
-	f := a.Factory("netllm", target, func() ops.Backend { return ops.NewCPU(1) })
+	f := a.Factory("netllm", target, 0, func() ops.Backend { return ops.NewCPU(1) })
 	result, err := Evaluate(t.Context(), f, SynthVideo("synth1", 1, 1), []Session{s}, EvalOptions{Log: true})
 	if err != nil {
 		t.Fatal(err)
@@ -251,7 +251,7 @@ func TestNaNEndsTraining(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "step 1") || !strings.Contains(err.Error(), "encoder.throughput_conv.weight") {
 		t.Errorf("got %v, want an error that names step 1 and the layer", err)
 	}
-	f := a.Factory("netllm", 1, func() ops.Backend { return ops.NewCPU(1) })
+	f := a.Factory("netllm", 1, 0, func() ops.Backend { return ops.NewCPU(1) })
 	if _, err := Evaluate(t.Context(), f, SynthVideo("synth1", 1, 1), sessions, EvalOptions{}); err == nil || !strings.Contains(err.Error(), "score of quality") {
 		t.Errorf("deciding: got %v, want an error that names the score", err)
 	}

@@ -86,7 +86,10 @@ func (l *learnedFlags) factories(policies []string, seed uint64, used cli.Used) 
 
 // open loads model and adapter.
 func (l *learnedFlags) open(used cli.Used) (abr.Factory, func(), error) {
-	b := used.Open()
+	b, err := used.Open()
+	if err != nil {
+		return abr.Factory{}, nil, err
+	}
 	fail := func(err error) (abr.Factory, func(), error) { return abr.Factory{}, nil, errors.Join(err, b.Close()) }
 	m, err := l.model.open(b)
 	if err != nil {
@@ -102,9 +105,8 @@ func (l *learnedFlags) open(used cli.Used) (abr.Factory, func(), error) {
 			return fail(errors.Join(cli.Usage(err), m.Close()))
 		}
 	}
-	// Every worker computes on a backend of one thread, so that sessions, not
-	// matrices, are what runs side by side.
-	return adapter.Factory(learnedPolicy, target, used.OpenOne), func() {
+	open, workers := used.Worker(b)
+	return adapter.Factory(learnedPolicy, target, workers, open), func() {
 		m.Close()
 		b.Close()
 	}, nil

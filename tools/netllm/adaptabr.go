@@ -101,7 +101,10 @@ func (a *adaptABR) run(cmd *cobra.Command, line string) error {
 	if err := a.flags.CheckJSON(); err != nil {
 		return err
 	}
-	b := used.OpenPinned()
+	b, err := used.OpenPinned()
+	if err != nil {
+		return err
+	}
 	defer b.Close()
 	m, err := a.model.open(b)
 	if err != nil {

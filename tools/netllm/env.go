@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"netllm/gpu"
 	"netllm/ops/asm"
 	"netllm/tools/internal/cli"
 )
@@ -88,7 +89,7 @@ func readEnvironment(flags *cli.Flags) environment {
 			Name: asm.CPUName(), Level: asm.Level(), Levels: asm.Implementations(), Threads: runtime.GOMAXPROCS(0),
 			Cores: runtime.NumCPU(), L1Data: caches.L1Data, L2: caches.L2, L3: caches.L3,
 		},
-		Devices:   []device{{Kind: "cpu", Ready: true, Name: cli.CPU()}, {Kind: "vulkan", Why: cli.NoVulkan}},
+		Devices:   append([]device{{Kind: "cpu", Ready: true, Name: cli.CPU()}}, vulkanDevices()...),
 		Modules:   []module{},
 		NETLLMCPU: "ok",
 	}
@@ -116,6 +117,25 @@ func readEnvironment(flags *cli.Flags) environment {
 		}
 	}
 	return e
+}
+
+// vulkanDevices lists the devices of --device vulkan, or says why there is none.
+func vulkanDevices() []device {
+	list, err := gpu.Devices()
+	if err == nil && len(list) == 0 {
+		err = gpu.ErrNoDevice
+	}
+	if err != nil {
+		return []device{{Kind: "vulkan", Why: cli.OneLine(err.Error())}}
+	}
+	var all []device
+	for _, d := range list {
+		all = append(all, device{
+			Kind: fmt.Sprintf("vulkan:%d", d.Index), Ready: true,
+			Name: fmt.Sprintf("%s (%s, Vulkan %s through %s, %d MiB)", d.Name, d.Kind, d.API, d.Driver, d.Memory>>20),
+		})
+	}
+	return all
 }
 
 func (e environment) print(w io.Writer) error {

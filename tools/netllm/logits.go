@@ -66,7 +66,10 @@ func newLogits() *cobra.Command {
 			if err := flags.CheckJSON(); err != nil {
 				return err
 			}
-			b := used.Open()
+			b, err := used.Open()
+			if err != nil {
+				return err
+			}
 			defer b.Close()
 			m, err := model.open(b)
 			if err != nil {

@@ -110,7 +110,10 @@ func (p *pretraining) run(cmd *cobra.Command, line string) error {
 	if err != nil {
 		return err
 	}
-	b := used.OpenPinned()
+	b, err := used.OpenPinned()
+	if err != nil {
+		return err
+	}
 	defer b.Close()
 	used.Print(cmd.ErrOrStderr())
 	fmt.Fprintf(cmd.ErrOrStderr(), "text: %s, %d bytes to train on, %d held out\n", corpus.Source, len(corpus.Train), len(corpus.HeldOut))

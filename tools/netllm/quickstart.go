@@ -105,7 +105,10 @@ func (q *quickstart) run(cmd *cobra.Command, line string) error {
 	if err := q.flags.CheckJSON(); err != nil {
 		return err
 	}
-	b := used.OpenPinned()
+	b, err := used.OpenPinned()
+	if err != nil {
+		return err
+	}
 	defer b.Close()
 	body, err := q.model.open(b)
 	if err != nil {
@@ -128,7 +131,7 @@ func (q *quickstart) run(cmd *cobra.Command, line string) error {
 		if err != nil {
 			return err
 		}
-		if results, err = q.evaluate(cmd.Context(), untrained, adapter, used, sessions, chatter); err != nil {
+		if results, err = q.evaluate(cmd.Context(), b, untrained, adapter, used, sessions, chatter); err != nil {
 			return err
 		}
 		result.Eval = evalResult{Task: "abr", Setting: customSetting, Device: used.Device, CPU: used.CPU, Seed: q.flags.Seed,
@@ -183,7 +186,7 @@ func (q *quickstart) adapt(ctx context.Context, b ops.Backend, body *transformer
 }
 
 // evaluate scores the baselines and the adapter before and after training.
-func (q *quickstart) evaluate(ctx context.Context, untrained, trained *abr.Adapter, used cli.Used, sessions []abr.Session, chatter io.Writer) ([]*abr.Result, error) {
+func (q *quickstart) evaluate(ctx context.Context, b ops.Backend, untrained, trained *abr.Adapter, used cli.Used, sessions []abr.Session, chatter io.Writer) ([]*abr.Result, error) {
 	var factories []abr.Factory
 	for _, name := range quickBaselines {
 		f, err := abr.NewFactory(name, abr.PolicyConfig{Seed: q.flags.Seed})
@@ -192,9 +195,10 @@ func (q *quickstart) evaluate(ctx context.Context, untrained, trained *abr.Adapt
 		}
 		factories = append(factories, f)
 	}
+	open, workers := used.Worker(b)
 	factories = append(factories,
-		untrained.Factory(untrainedPolicy, trained.Cond.MaxReturn, used.OpenOne),
-		trained.Factory(learnedPolicy, trained.Cond.MaxReturn, used.OpenOne))
+		untrained.Factory(untrainedPolicy, trained.Cond.MaxReturn, workers, open),
+		trained.Factory(learnedPolicy, trained.Cond.MaxReturn, workers, open))
 	video, err := abr.OpenVideo("", quickVideo)
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -15,6 +16,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
+
+	"netllm/gpu"
+	"netllm/gpu/gputest"
 )
 
 // tree is a command with a command, whose work is f.
@@ -224,6 +228,7 @@ func TestProgress(t *testing.T) {
 }
 
 func TestDevice(t *testing.T) {
+	t.Setenv("NETLLM_VULKAN_LIB", filepath.Join(t.TempDir(), "libnone.so"))
 	for _, c := range []struct {
 		name    string
 		threads int
@@ -232,8 +237,8 @@ func TestDevice(t *testing.T) {
 		{"auto", 0, ""},
 		{"cpu", 3, ""},
 		{"cpu:0", 0, "only vulkan has numbers"},
-		{"vulkan", 0, NoVulkan},
-		{"vulkan:2", 0, NoVulkan},
+		{"vulkan", 0, "--device vulkan: "},
+		{"vulkan:2", 0, "--device vulkan:2: "},
 		{"vulkan:", 0, "not the number"},
 		{"tpu", 0, "want cpu, vulkan[:N] or auto"},
 		{"cpu", -1, "--threads -1"},
@@ -247,10 +252,50 @@ func TestDevice(t *testing.T) {
 			t.Errorf("%s: got %v, want an error with %q", c.name, err, c.want)
 		}
 	}
+	if _, err := (&Device{name: "vulkan", noRepack: true}).Resolve(); err == nil || !strings.Contains(err.Error(), "--no-repack") {
+		t.Errorf("vulkan without repacking: got %v", err)
+	}
+	if used, err := (&Device{name: "auto"}).Resolve(); err != nil || used.why == "" {
+		t.Errorf("auto without Vulkan: got %+v, %v, want the reason", used, err)
+	}
 	var b strings.Builder
 	Used{Device: "cpu", CPU: "avx2 (X)", Threads: 4}.Print(&b)
 	if want := "cpu: avx2 (X), threads 4; device: cpu\n"; !strings.HasPrefix(b.String(), want) {
 		t.Errorf("got %q, want %q", b.String(), want)
+	}
+}
+
+func TestVulkan(t *testing.T) {
+	list, err := gpu.Devices()
+	if err != nil || len(list) == 0 {
+		gputest.Missing(t, errors.Join(gpu.ErrNoDevice, err))
+	}
+	for _, name := range []string{"vulkan", fmt.Sprint("vulkan:", list[0].Index)} {
+		used, err := (&Device{name: name}).Resolve()
+		if err != nil || !strings.HasPrefix(used.Device, "vulkan:") || used.Threads < 1 {
+			t.Fatalf("%s: got %+v, %v", name, used, err)
+		}
+		b, err := used.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b.Name() != used.Device {
+			t.Errorf("%s: got %s, %s was said", name, b.Name(), used.Device)
+		}
+		if open, workers := used.Worker(b); workers != 1 || open() != b {
+			t.Errorf("%s: %d workers, want one on the same backend", name, workers)
+		}
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := (&Device{name: "vulkan:99"}).Resolve(); err == nil || !strings.Contains(err.Error(), list[0].Name) {
+		t.Errorf("device 99: got %v, want the names of those that are there", err)
+	}
+	used, err := (&Device{name: "auto"}).Resolve()
+	software := !slices.ContainsFunc(list, func(d gpu.Device) bool { return d.Kind != "software" })
+	if err != nil || software != (used.Device == "cpu") || software != (used.why != "") {
+		t.Errorf("auto with %+v: got %+v, %v", list, used, err)
 	}
 }
 
