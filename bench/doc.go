@@ -12,8 +12,11 @@
 // Q4_K_M. Generated files are kept in netllm-bench in the system's folder of
 // temporary files. Without it, models of the shape 15m are measured.
 //
-// Names are key=value pairs, so that benchstat can compare by column. Threads are
-// bound to processors where the system can do that. The metrics are
+// Names are key=value pairs, so that benchstat can compare by column. device=cpu has
+// threads=1 and threads=2, bound to processors where the system can do that;
+// device=vulkan is skipped where there is no GPU (-software measures a driver that
+// computes on the CPU too). A GPU's times include submitting and waiting, and the
+// transfers that the work is made of. The metrics are
 //
 //	GFLOP/s     multiplications and additions, however they are done
 //	GB/s        weights read
@@ -22,6 +25,7 @@
 //	            Products of integers can be above 100.
 //	%peak-read  GB/s as a share of what a loop of loads reads from memory here.
 //	            Weights that fit a cache can be above 100.
+//	transfer-B/op  bytes between host and GPU
 //	peak-MB     most memory of the process, mapped files included
 //
 // Comparisons with other programs are made by bench/peers.

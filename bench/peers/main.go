@@ -29,6 +29,7 @@ import (
 	"strconv"
 	"strings"
 
+	"netllm/bench/internal/document"
 	"netllm/ops/asm"
 )
 
@@ -63,6 +64,7 @@ var sections = []section{
 	{"llama-110m", llamaSection("110m", []string{"F32", "F16", "Q8_0", "Q4_0", "Q4_K_M"}, 64)},
 	{"llama-1.1b", llamaSection("1.1b", []string{"F32", "F16", "Q8_0", "Q4_0", "Q4_K_M"}, 16)},
 	{"llama-7b", llamaSection("7b", []string{"Q4_0"}, 16)},
+	{"large-7b", largeSection},
 	{"lora", loraSection},
 	{"simulator", simulatorSection},
 }
@@ -167,7 +169,7 @@ func measureAll(c config) error {
 		text = strings.TrimSpace(text) + "\n\n" + conditions(s, c, before) + "\n"
 		fmt.Println(text)
 		if !c.print {
-			if err := replaceBlock(c.out, s.name, text); err != nil {
+			if err := document.Replace(c.out, s.name, text); err != nil {
 				return err
 			}
 		}

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"netllm/bench/internal/document"
 	"netllm/bench/model"
 	"netllm/bench/work"
 )
@@ -28,7 +29,7 @@ func llamaSection(shape string, types []string, tokens int) func(r *run) (string
 		if err != nil {
 			return "", err
 		}
-		t := newTable("threads", "type", "phase", "netllm tokens/s", "llama.cpp tokens/s", "ratio (of rounds)", "of reading", "netllm opens in", "most memory: netllm, llama.cpp")
+		t := document.NewTable("threads", "type", "phase", "netllm tokens/s", "llama.cpp tokens/s", "ratio (of rounds)", "of reading", "netllm opens in", "most memory: netllm, llama.cpp")
 		var left []error
 		for _, typ := range types {
 			if !r.want(shape + "," + typ) {
@@ -46,7 +47,7 @@ func llamaSection(shape string, types []string, tokens int) func(r *run) (string
 			}
 		}
 		text := ""
-		if len(t.rows) > 1 {
+		if t.Len() > 0 {
 			text = t.String() + fmt.Sprintf("\nA prompt of %d tokens; %d tokens one after another, from the first on. Opening repacks the weights of a file in the page cache.", promptTokens, tokens)
 		}
 		if len(left) > 0 { // the table of the others is still worth writing
@@ -56,8 +57,8 @@ func llamaSection(shape string, types []string, tokens int) func(r *run) (string
 	}
 }
 
-func (r *run) compareModel(t *table, binary, path, typ string, threads, tokens int) error {
-	ours, err := project(threads)
+func (r *run) compareModel(t *document.Table, binary, path, typ string, threads, tokens int) error {
+	ours, err := project(threads, false)
 	if err != nil {
 		return err
 	}
@@ -134,10 +135,10 @@ func (r *run) compareModel(t *table, binary, path, typ string, threads, tokens i
 		c := both[i]
 		ofReading := "–"
 		if phase == "decode" {
-			ofReading = share(c.ours*bytes/1e9, r.bandwidth(threads))
+			ofReading = document.Share(c.ours*bytes/1e9, r.bandwidth(threads))
 		}
-		t.add(fmt.Sprint(threads), typ, phase, number(c.ours), number(c.peer), ratio(c), ofReading, fmt.Sprintf("%.2f s", seconds), memory)
-		progress("%s, %s, %d threads: %s beside %s tokens/s, %.2f", typ, phase, threads, number(c.ours), number(c.peer), c.ratio)
+		t.Add(fmt.Sprint(threads), typ, phase, document.Number(c.ours), document.Number(c.peer), ratio(c), ofReading, fmt.Sprintf("%.2f s", seconds), memory)
+		progress("%s, %s, %d threads: %s beside %s tokens/s, %.2f", typ, phase, threads, document.Number(c.ours), document.Number(c.peer), c.ratio)
 	}
 	return nil
 }
@@ -243,7 +244,7 @@ func loraSection(r *run) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	t := newTable("threads", "batch", "netllm steps/s", "PyTorch steps/s", "ratio (of rounds)", "PyTorch run")
+	t := document.NewTable("threads", "batch", "netllm steps/s", "PyTorch steps/s", "ratio (of rounds)", "PyTorch run")
 	for _, threads := range r.threads {
 		for _, batch := range []int{1, 8} {
 			if !r.want(fmt.Sprintf("batch=%d", batch)) {
@@ -257,12 +258,12 @@ func loraSection(r *run) (string, error) {
 	return t.String() + "\n8 layers of width 512, feed-forward 1376, 8 heads, 120 tokens, rank 32 on query and value, f32; forward, backward to the input, AdamW.", nil
 }
 
-func (r *run) compareLoRA(t *table, script, path string, batch, threads int) error {
+func (r *run) compareLoRA(t *document.Table, script, path string, batch, threads int) error {
 	v, err := r.bestTorch(script, batch, threads)
 	if err != nil {
 		return err
 	}
-	ours, err := project(threads)
+	ours, err := project(threads, false)
 	if err != nil {
 		return err
 	}
@@ -277,8 +278,8 @@ func (r *run) compareLoRA(t *table, script, path string, batch, threads int) err
 	if err != nil {
 		return err
 	}
-	progress("batch %d, %d threads: %s beside %s steps/s, %.2f", batch, threads, number(c.ours), number(c.peer), c.ratio)
-	t.add(fmt.Sprint(threads), fmt.Sprint(batch), number(c.ours), number(c.peer), ratio(c), v.String())
+	progress("batch %d, %d threads: %s beside %s steps/s, %.2f", batch, threads, document.Number(c.ours), document.Number(c.peer), c.ratio)
+	t.Add(fmt.Sprint(threads), fmt.Sprint(batch), document.Number(c.ours), document.Number(c.peer), ratio(c), v.String())
 	return nil
 }
 
@@ -290,7 +291,7 @@ func simulatorSection(r *run) (string, error) {
 	if _, err := need(filepath.Join(r.data, "abr", "traces", "fcc-train"), "see -data"); err != nil {
 		return "", err
 	}
-	ours, err := project(1)
+	ours, err := project(1, false)
 	if err != nil {
 		return "", err
 	}
@@ -311,7 +312,7 @@ func simulatorSection(r *run) (string, error) {
 		rates = append(rates, float64(work.ChunksPerSession*len(sessions))/b.median)
 	}
 	rate := median(rates)
-	t := newTable("threads", "netllm chunks/s", "reference in Python (another machine)", "ratio")
-	t.add("1", fmt.Sprintf("%.3g million", rate/1e6), fmt.Sprint(referenceChunks), fmt.Sprintf("**%.0f**", rate/referenceChunks))
+	t := document.NewTable("threads", "netllm chunks/s", "reference in Python (another machine)", "ratio")
+	t.Add("1", fmt.Sprintf("%.3g million", rate/1e6), fmt.Sprint(referenceChunks), fmt.Sprintf("**%.0f**", rate/referenceChunks))
 	return t.String() + fmt.Sprintf("\n%d sessions of %d chunks, FCC training traces, constant quality 1.", len(sessions), work.ChunksPerSession), nil
 }

@@ -8,34 +8,10 @@ import (
 	"strings"
 	"testing"
 
+	"netllm/bench/internal/document"
 	"netllm/bench/work"
 	"netllm/ops"
 )
-
-func TestReplaceBlock(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "doc.md")
-	begin, end := marks("x")
-	otherBegin, otherEnd := marks("y")
-	head, tail := "# By hand\n\n", "\n\nby hand\n\n"+otherBegin+"\nkept\n"+otherEnd+"\n"
-	if err := os.WriteFile(path, []byte(head+begin+end+tail), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	for _, text := range []string{"one\n", "two\nlines"} {
-		if err := replaceBlock(path, "x", text); err != nil {
-			t.Fatal(err)
-		}
-		got, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if want := head + begin + "\n\n" + strings.TrimSpace(text) + "\n\n" + end + tail; string(got) != want {
-			t.Errorf("got %q, want %q", got, want)
-		}
-	}
-	if err := replaceBlock(path, "z", "text"); err == nil || !strings.Contains(err.Error(), "measured: z") {
-		t.Errorf("a block that is not there: got error %v", err)
-	}
-}
 
 // TestDocument checks that the document has a block for every section.
 func TestDocument(t *testing.T) {
@@ -44,7 +20,7 @@ func TestDocument(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, s := range sections {
-		begin, end := marks(s.name)
+		begin, end := document.Marks(s.name)
 		if strings.Count(string(text), begin) != 1 || strings.Count(string(text), end) != 1 {
 			t.Errorf("section %s: not exactly one block", s.name)
 		}

@@ -75,13 +75,14 @@ func (p *process) close() {
 	_ = p.cmd.Wait()
 }
 
-// project starts this program as a worker.
-func project(threads int, env ...string) (*process, error) {
+// project starts this program as a worker, which computes with repacked weights or
+// with those of the mapped file.
+func project(threads int, mapped bool, env ...string) (*process, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	return startProcess(env, self, "worker", fmt.Sprint(threads))
+	return startProcess(env, self, "worker", fmt.Sprint(threads), fmt.Sprint(mapped))
 }
 
 // need returns the path of a program or file of another project.

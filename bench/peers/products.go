@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"netllm/bench/internal/document"
 )
 
 // measureLimits runs limits.c.
@@ -56,7 +58,7 @@ func limitsSection(r *run) (string, error) {
 	if len(r.limits) == 0 { // main has said why
 		return "", fmt.Errorf("%w: limits.c or what it needs", errMissing)
 	}
-	t := newTable("limit", "1 thread, median (best)", "2 threads, median (best)")
+	t := document.NewTable("limit", "1 thread, median (best)", "2 threads, median (best)")
 	for _, l := range []struct{ title, key string }{
 		{"f32 multiply-adds, AVX-512, GFLOP/s", "f32_fma_avx512_Gops"},
 		{"f32 multiply-adds, AVX2, GFLOP/s", "f32_fma_avx2_Gops"},
@@ -74,9 +76,9 @@ func limitsSection(r *run) (string, error) {
 				cells = append(cells, "–")
 				continue
 			}
-			cells = append(cells, fmt.Sprintf("%s (%s)", number(v.Median), number(v.Best)))
+			cells = append(cells, fmt.Sprintf("%s (%s)", document.Number(v.Median), document.Number(v.Best)))
 		}
-		t.add(cells...)
+		t.Add(cells...)
 	}
 	return t.String(), nil
 }
@@ -187,7 +189,7 @@ func (r *run) compareProduct(p product, ours, peer *process) (comparison, error)
 		return best, nil
 	})
 	if err == nil {
-		progress("%s: %s beside %s GFLOP/s, %.2f", p.name(), number(c.ours), number(c.peer), c.ratio)
+		progress("%s: %s beside %s GFLOP/s, %.2f", p.name(), document.Number(c.ours), document.Number(c.peer), c.ratio)
 	}
 	return c, err
 }
@@ -195,10 +197,10 @@ func (r *run) compareProduct(p product, ours, peer *process) (comparison, error)
 // productTable compares the cases at every number of threads. limit returns the rate
 // that a case is bound by.
 func (r *run) productTable(cases []product, level string, env []string, core string) (string, error) {
-	t := newTable("threads", "product", "netllm GFLOP/s", "OpenBLAS GFLOP/s", "ratio (of rounds)", "of the limit")
-	means := newTable("threads", "products", "geometric mean of ratios", "smallest")
+	t := document.NewTable("threads", "product", "netllm GFLOP/s", "OpenBLAS GFLOP/s", "ratio (of rounds)", "of the limit")
+	means := document.NewTable("threads", "products", "geometric mean of ratios", "smallest")
 	for _, threads := range r.threads {
-		ours, err := project(threads, env...)
+		ours, err := project(threads, false, env...)
 		if err != nil {
 			return "", err
 		}
@@ -224,7 +226,7 @@ func (r *run) productTable(cases []product, level string, env []string, core str
 			if reads := r.bandwidth(threads) * 1e9 / (4 * float64(p.n) * float64(p.k)); p.kind != "nn" && reads > 0 {
 				limit = min(limit, reads*p.gflop())
 			}
-			t.add(fmt.Sprint(threads), title(p), number(c.ours), number(c.peer), ratio(c), share(c.ours, limit))
+			t.Add(fmt.Sprint(threads), title(p), document.Number(c.ours), document.Number(c.peer), ratio(c), document.Share(c.ours, limit))
 		}
 		for _, kind := range []string{"nn", "prepared", "nt"} {
 			if v := ratios[kind]; len(v) > 0 {
@@ -232,7 +234,7 @@ func (r *run) productTable(cases []product, level string, env []string, core str
 				for _, x := range v {
 					low = min(low, x)
 				}
-				means.add(fmt.Sprint(threads), kindTitles[kind], fmt.Sprintf("**%.2f**", geomean(v)), fmt.Sprintf("%.2f", low))
+				means.Add(fmt.Sprint(threads), kindTitles[kind], fmt.Sprintf("**%.2f**", geomean(v)), fmt.Sprintf("%.2f", low))
 			}
 		}
 	}

@@ -3,7 +3,8 @@
 //
 //	start nn|nt|prepared M N K    a product; prepared: weights through Backend.Prepare
 //	start prefill|decode FILE N   N tokens of the model in FILE
-//	start lora FILE BATCH         a training step
+//	start lora FILE BATCH         a training step of 120 tokens, rank 32
+//	start tune FILE B T R C       a training step of B times T tokens, rank R, with checkpoints if C is 1
 //	start simulator FOLDER        traces of the data in FOLDER
 //	                              -> ok SECONDS: what opening took
 //	run SECONDS COUNT             -> MEDIAN MEAN COUNT
@@ -28,14 +29,22 @@ import (
 )
 
 func worker(args []string) error {
-	if len(args) != 1 {
+	if len(args) != 2 {
 		return fmt.Errorf("arguments %q", args)
 	}
 	threads, err := strconv.Atoi(args[0])
 	if err != nil {
 		return err
 	}
-	backend := ops.NewCPU(threads)
+	mapped, err := strconv.ParseBool(args[1])
+	if err != nil {
+		return err
+	}
+	var options []ops.CPUOption
+	if mapped {
+		options = append(options, ops.NoRepack())
+	}
+	backend := ops.NewCPU(threads, options...)
 	defer backend.Close()
 	if unpin, err := backend.Pin(); err == nil {
 		defer unpin()
@@ -135,6 +144,20 @@ func (s *server) open(kind string, words []string) (*work.Work, error) {
 			return s.model.Decode(s.backend, 0, n)
 		}
 		return work.LoRAStep{Batch: n, Seq: 120, Rank: 32}.New(s.backend, s.model)
+	case "tune":
+		var step work.LoRAStep
+		var checkpoints int
+		if len(words) != 5 {
+			return nil, fmt.Errorf("arguments %q", words)
+		}
+		if err := numbers(words[1:], &step.Batch, &step.Seq, &step.Rank, &checkpoints); err != nil {
+			return nil, err
+		}
+		if err := s.openModel(words[0]); err != nil {
+			return nil, err
+		}
+		step.Checkpoints = checkpoints == 1
+		return step.New(s.backend, s.model)
 	case "simulator":
 		sessions, video, err := work.Sessions(strings.Join(words, " "))
 		if err != nil {

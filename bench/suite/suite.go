@@ -3,6 +3,7 @@
 package suite
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"netllm/bench/limits"
 	"netllm/bench/model"
 	"netllm/bench/work"
+	"netllm/gpu"
 	"netllm/ops"
 )
 
@@ -21,20 +23,26 @@ import (
 // processors.
 var Threads = []int{1, 2}
 
-// Run measures the work that start makes, as sub-benchmarks name/threads=1 and so
-// on. What start opens besides the work it closes by b.Cleanup.
+// Run measures the work that start makes, as sub-benchmarks
+// name/device=cpu/threads=1 and so on, and name/device=vulkan where there is a GPU.
+// What start opens besides the work it closes by b.Cleanup.
 func Run(b *testing.B, name string, start func(b *testing.B, backend ops.Backend) (*work.Work, error)) {
-	for _, threads := range Threads {
-		b.Run(fmt.Sprintf("%s/threads=%d", name, threads), func(b *testing.B) {
+	on := func(device string, open func(b *testing.B) ops.Backend, threads int) {
+		b.Run(name+"/"+device, func(b *testing.B) {
 			work.ResetPeakMemory()
-			w, err := start(b, open(b, threads))
+			backend := open(b)
+			w, err := start(b, backend)
 			if err != nil {
 				b.Fatal(err)
 			}
 			defer w.Close()
-			measure(b, w, threads)
+			measure(b, w, backend, threads)
 		})
 	}
+	for _, threads := range Threads {
+		on(fmt.Sprintf("device=cpu/threads=%d", threads), func(b *testing.B) ops.Backend { return open(b, threads) }, threads)
+	}
+	on("device=vulkan", openGPU, 0)
 }
 
 // RunOne measures a work that uses one thread and no backend.
@@ -45,21 +53,35 @@ func RunOne(b *testing.B, name string, start func(b *testing.B) (*work.Work, err
 			b.Fatal(err)
 		}
 		defer w.Close()
-		measure(b, w, 1)
+		measure(b, w, nil, 1)
 	})
 }
 
-func measure(b *testing.B, w *work.Work, threads int) {
+// measure does the work again and again. On a GPU the time of each includes what it
+// takes to submit the commands and to wait for them, and the transfers that the work
+// is made of, such as token numbers and logits.
+func measure(b *testing.B, w *work.Work, backend ops.Backend, threads int) {
+	do := w.Do
+	if backend != nil && threads == 0 {
+		do = func() error { return errors.Join(w.Do(), backend.Sync()) }
+	}
 	if flag.Lookup("test.benchtime").Value.String() != "1x" { // else it is a test of the benchmark
-		if err := w.Do(); err != nil {
+		if err := do(); err != nil {
 			b.Fatal(err)
 		}
 	}
+	var before int64
+	if backend != nil {
+		before = backend.Counters().BytesTransferred
+	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := w.Do(); err != nil {
+		if err := do(); err != nil {
 			b.Fatal(err)
 		}
+	}
+	if backend != nil && threads == 0 {
+		b.ReportMetric(float64(backend.Counters().BytesTransferred-before)/float64(b.N), "transfer-B/op")
 	}
 	perNs := float64(b.N) / float64(b.Elapsed().Nanoseconds())
 	share := func(metric string, rate, limit float64) {
@@ -69,11 +91,15 @@ func measure(b *testing.B, w *work.Work, threads int) {
 	}
 	if w.FLOP > 0 {
 		b.ReportMetric(w.FLOP*perNs, "GFLOP/s")
-		share("%peak-fma", w.FLOP*perNs, limits.FMA(threads))
+		if threads > 0 {
+			share("%peak-fma", w.FLOP*perNs, limits.FMA(threads))
+		}
 	}
 	if w.Bytes > 0 {
 		b.ReportMetric(w.Bytes*perNs, "GB/s")
-		share("%peak-read", w.Bytes*perNs, limits.Read(threads))
+		if threads > 0 {
+			share("%peak-read", w.Bytes*perNs, limits.Read(threads))
+		}
 	}
 	if w.Units > 0 {
 		b.ReportMetric(w.Units*perNs*1e9, w.Unit+"/s")
@@ -81,6 +107,28 @@ func measure(b *testing.B, w *work.Work, threads int) {
 			b.ReportMetric(float64(peak)/1e6, "peak-MB")
 		}
 	}
+}
+
+// software has the benchmarks measure Vulkan devices that compute on the CPU too.
+var software = flag.Bool("software", false, "measure device=vulkan also where it is a driver that computes on the CPU")
+
+// openGPU returns the best GPU, or skips where there is none.
+func openGPU(b *testing.B) ops.Backend {
+	b.Helper()
+	var options []gpu.Option
+	if !*software {
+		options = append(options, gpu.HardwareOnly())
+	}
+	backend, err := gpu.Open(options...)
+	if err != nil {
+		b.Skip("skip: ", err)
+	}
+	b.Cleanup(func() {
+		if err := backend.Close(); err != nil {
+			b.Error(err)
+		}
+	})
+	return backend
 }
 
 // open returns a CPU backend with pinned threads, or skips where there are not so

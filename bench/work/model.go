@@ -127,6 +127,7 @@ func (m *Model) Decode(b ops.Backend, past, n int) (*Work, error) {
 // whose gradient is wanted too, since encoders below the model need it.
 type LoRAStep struct {
 	Batch, Seq, Rank int
+	Checkpoints      bool // see [ops.Context.Checkpointing]
 }
 
 // TrainingModel returns the file of the model that LoRA steps are measured on, an
@@ -148,6 +149,7 @@ func (s LoRAStep) New(b ops.Backend, m *Model) (*Work, error) {
 	head := netllm.NewDense(b, "head", outputs, width, rand.New(rand.NewPCG(1, 1)))
 	trainer := netllm.NewTrainer(b, append(lora.Params(), head.Params()...), 1e-4, 1)
 	trainer.Optimizer.WeightDecay = 0.01
+	trainer.Context.Checkpointing = s.Checkpoints
 	input := []*ops.Param{ops.NewParam(b, "input", s.Batch, s.Seq, width)}
 	b.Upload(input[0].Value, random(1, s.Batch, s.Seq, width).Bytes())
 	target := random(2, s.Batch, s.Seq, outputs).Float32s()
