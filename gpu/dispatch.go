@@ -19,7 +19,7 @@ const (
 
 // dispatch is one call of a shader, being put together:
 //
-//	d := b.dispatch("add_row", 256)        // the shader, its specialization constants
+//	d := b.dispatch("example", 256)        // the shader, its specialization constants
 //	d.write(a.T[0])                        // binding 0
 //	d.read(a.T[1])                         // binding 1
 //	d.read(a.T[2])                         // binding 2
@@ -204,5 +204,5 @@ func lcm(a, b uint64) uint64 {
 	return a / x * b
 }
 
-// limitsOf are the device's limits, made smaller where a test wants it.
+// limits are the device's, made smaller where a test wants it.
 type limits = vk.Limits

@@ -12,7 +12,7 @@ import (
 //go:embed spirv
 var binaries embed.FS
 
-// Code returns the SPIR-V of a shader, such as "add_row", and whether there is one
+// Code returns the SPIR-V of a shader, such as "swiglu", and whether there is one
 // of that name.
 func Code(name string) ([]byte, bool) {
 	code, err := binaries.ReadFile("spirv/" + name + ".spv")
