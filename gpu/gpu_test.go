@@ -197,6 +197,20 @@ func TestTwoBackends(t *testing.T) {
 	a.Run(ops.OpFill, &ops.Args{T: [9]tensor.Tensor{x}})
 }
 
+// Devices can be listed whatever the settings of what is open.
+func TestDevicesWhileOpen(t *testing.T) {
+	b := open(t)
+	defer b.Close()
+	list, err := Devices()
+	if err != nil || len(list) == 0 {
+		t.Fatalf("got %v, %v", list, err)
+	}
+	x := upload(b, tensor.FromFloat32([]float32{1, 2}, 2))
+	if got := read(t, b, x)[1]; got != 2 {
+		t.Errorf("afterwards: got %v, want 2", got)
+	}
+}
+
 func TestPipelineCache(t *testing.T) {
 	dir := t.TempDir()
 	for round := range 2 {

@@ -111,11 +111,16 @@ var instance struct {
 	report atomic.Pointer[func(string)] // the last user's; messages come from any thread
 }
 
-// acquireInstance opens the library for the first user.
-func acquireInstance(report func(string)) (vk.Instance, error) {
+// acquireInstance opens the library for the first user. One who only looks, to list
+// devices, takes an open one as it is.
+func acquireInstance(report func(string), looks bool) (vk.Instance, error) {
 	instance.Lock()
 	defer instance.Unlock()
 	library := os.Getenv("NETLLM_VULKAN_LIB")
+	if instance.users > 0 && looks {
+		instance.users++
+		return instance.Instance, nil
+	}
 	if instance.users > 0 {
 		if instance.config.Validation != (report != nil) || instance.config.Library != library {
 			return nil, errors.New("gpu: another backend of this process has Vulkan open with other settings (validation, library)")
@@ -152,7 +157,7 @@ func releaseInstance() {
 
 // Devices lists the devices that [Open] can open.
 func Devices() ([]Device, error) {
-	in, err := acquireInstance(nil)
+	in, err := acquireInstance(nil, true)
 	if err != nil {
 		return nil, err
 	}
@@ -283,7 +288,7 @@ func Open(options ...Option) (*Backend, error) {
 	for _, set := range options {
 		set(&s)
 	}
-	in, err := acquireInstance(s.validation)
+	in, err := acquireInstance(s.validation, false)
 	if err != nil {
 		return nil, err
 	}
