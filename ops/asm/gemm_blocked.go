@@ -71,7 +71,7 @@ func (g *product) blocked(ws *Workspace) {
 				} else {
 					s.a, s.ars, s.acs, s.aRow = g.aAt(ic, pc), 4*g.ars, 4*g.acs, 4*g.ars
 				}
-				s.run(h, nr, &g.c[ic*g.ldc+jc], nil, 0)
+				s.run(h, nr, &g.c[ic*g.ldc+jc], coming{})
 			}
 		}
 	}
@@ -112,23 +112,31 @@ func (s *strips) packedRows(a *float32) {
 	s.a, s.ars, s.aRow, s.packedA = a, 4, 4*s.k, true
 }
 
-// run walks the block. Beside the last panel it prefetches what is at after, in rows of
-// afterBytes, or, if that is 0, the first panel again. A block's tiles may have two heights.
-func (s *strips) run(h tileHeights, nr int, c, after *float32, afterBytes int) {
+// coming is what is read next: so many rows of so many bytes, one behind the other.
+type coming struct {
+	at          *float32
+	rows, bytes int
+}
+
+// run walks the block. Beside the last panel it prefetches what comes after the block, or,
+// if that has no bytes, the first panel again. A block's tiles may have two heights.
+func (s *strips) run(h tileHeights, nr int, c *float32, after coming) {
 	for j := 0; j < s.cols; j += nr {
 		b := (*float32)(unsafe.Add(unsafe.Pointer(s.b), j/s.bCols*s.bStep+4*(j%s.bCols)))
-		next, bytes := b, 0
+		next := coming{at: b}
 		switch panel := j/s.bCols + 1; {
 		case !s.packed || j%s.bCols != 0:
-		case panel*s.bCols < s.cols:
-			next, bytes = byteAt(s.b, panel*s.bStep), s.brs
-		case afterBytes > 0:
-			next, bytes = after, afterBytes
+		case (panel+1)*s.bCols <= s.cols:
+			next = coming{byteAt(s.b, panel*s.bStep), s.k, s.brs}
+		case panel*s.bCols < s.cols: // a narrow panel may end before its rows do
+			next = coming{byteAt(s.b, panel*s.bStep), 0, s.brs}
+		case after.bytes > 0:
+			next = after
 		case s.bCols < s.cols:
-			next, bytes = s.b, s.brs
+			next = coming{s.b, s.k, s.brs}
 		}
 		// Tiles of both heights before the next panel: so this one is read from memory once.
-		step, row := prefetchStep(h[0].tiles+h[1].tiles, bytes), 0
+		step, row := prefetchStep(h[0].tiles+h[1].tiles, next.bytes), 0
 		for _, part := range h {
 			if part.tiles == 0 {
 				continue
@@ -137,11 +145,11 @@ func (s *strips) run(h tileHeights, nr int, c, after *float32, afterBytes int) {
 			if s.packedA {
 				s.acs = 4 * part.rows
 			}
-			runStrip(&s.strip, part.rows, part.tiles, min(nr, s.cols-j), byteAt(s.a, row*s.aRow), b, byteAt(c, row*s.ldc+4*j), next, step)
-			if done := s.k / 2 * part.tiles * step; done < s.k*bytes {
-				next = byteAt(next, done)
-			} else {
-				next = b
+			runStrip(&s.strip, part.rows, part.tiles, min(nr, s.cols-j), byteAt(s.a, row*s.aRow), b, byteAt(c, row*s.ldc+4*j), next.at, step)
+			if done := s.k / 2 * part.tiles * step; done < next.rows*next.bytes {
+				next.at, next.rows = byteAt(next.at, done), next.rows-(done+next.bytes-1)/next.bytes
+			} else { // no address past the end: it would be some other object's
+				next = coming{at: b}
 			}
 			row += part.rows * part.tiles
 		}

@@ -293,27 +293,27 @@ func (g *stripsProduct) blocked(ws *Workspace) {
 			}
 			after := g.after(pc, jc+nc)
 			for ic := 0; ic < g.m; ic += mc {
-				bytes := 0
+				var next coming
 				if ic+mc >= g.m {
-					bytes = StripRows * g.w.bytes()
+					next = after
 				}
 				s.packedRows(&ws.a[ic*kb])
-				s.run(splitTiles(min(mc, g.m-ic), mr), nr, &g.c[ic*g.ldc+jc], after, bytes)
+				s.run(splitTiles(min(mc, g.m-ic), mr), nr, &g.c[ic*g.ldc+jc], next)
 			}
 		}
 	}
 }
 
-// after is the address of the weights that come next: those of column j, or the first
-// of the next block, or of this one. It is good for prefetching alone.
-func (g *stripsProduct) after(pc, j int) *float32 {
+// after is the weights that come next: those of column j, or the first of the next
+// block, or of this one, up to the end of their strip. It is good for prefetching alone.
+func (g *stripsProduct) after(pc, j int) coming {
 	if j >= g.n {
 		j, pc = 0, pc+gemmKC
 	}
 	if pc >= g.k {
 		pc = 0
 	}
-	return (*float32)(g.w.at(j*g.k + pc*StripRows))
+	return coming{(*float32)(g.w.at(j*g.k + pc*StripRows)), g.k - pc, StripRows * g.w.bytes()}
 }
 
 // packRows packs all rows of A, kb deep, as the tiles of blocks of mc rows.
