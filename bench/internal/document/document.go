@@ -3,6 +3,7 @@
 package document
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -11,6 +12,22 @@ import (
 // Marks returns the lines that a block of that name stands between.
 func Marks(name string) (begin, end string) {
 	return "<!-- measured: " + name + " -->", "<!-- end: " + name + " -->"
+}
+
+// Check reports which of the names do not have exactly one block in the file at path.
+func Check(path string, names []string) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	var faults []error
+	for _, name := range names {
+		begin, end := Marks(name)
+		if strings.Count(string(text), begin) != 1 || strings.Count(string(text), end) != 1 {
+			faults = append(faults, fmt.Errorf("%s: not exactly one block %s", path, name))
+		}
+	}
+	return errors.Join(faults...)
 }
 
 // Replace puts text between the marks of that name in the file at path. A document

@@ -31,3 +31,17 @@ func TestReplace(t *testing.T) {
 		t.Errorf("a block that is not there: got error %v", err)
 	}
 }
+
+func TestCheck(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "doc.md")
+	begin, end := Marks("x")
+	if err := os.WriteFile(path, []byte(begin+"\n"+end+"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := Check(path, []string{"x"}); err != nil {
+		t.Error(err)
+	}
+	if err := Check(path, []string{"x", "y"}); err == nil || !strings.Contains(err.Error(), "block y") {
+		t.Errorf("a block that is not there: got %v", err)
+	}
+}
