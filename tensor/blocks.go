@@ -45,7 +45,7 @@ func Dequantize(dtype DType, dst []float32, src []byte) {
 // Quantize converts whole rows of float32 to a floating-point or block type:
 // len(src) elements into dtype.Bytes(len(src)) bytes of dst. Rounding is to
 // the nearest (ties to even) for F16 and BF16 and ggml's reference rounding
-// for the block types of 32 elements; for Q4_K, Q5_K and Q6_K, scales and minima
+// for Q8_0, Q4_0, Q4_1, Q5_0 and Q5_1; for the other block types, scales and minima
 // are searched for that make the squared error small. A block that holds a NaN
 // or an infinity becomes all NaN, so that a damaged weight cannot pass for a
 // small one. It panics as [Dequantize] does.
@@ -101,6 +101,11 @@ var blockTypes = [numDTypes]blockType{
 	Q4_K: {dequantizeQ4_K, quantizeQ4_K, 0},
 	Q5_K: {dequantizeQ5_K, quantizeQ5_K, 0},
 	Q6_K: {dequantizeQ6_K, quantizeQ6_K, 208},
+	Q2_K: {dequantizeQ2_K, quantizeQ2_K, 80},
+	Q3_K: {dequantizeQ3_K, quantizeQ3_K, 108},
+
+	IQ4_NL: {dequantizeIQ4_NL, quantizeIQ4_NL, 0},
+	IQ4_XS: {dequantizeIQ4_XS, quantizeIQ4_XS, 0},
 }
 
 func blockTypeOf(dtype DType, what string) *blockType {

@@ -270,7 +270,7 @@ func TestQuantizePanics(t *testing.T) {
 
 func TestQuantizeAllocatesNothing(t *testing.T) {
 	x, y := make([]float32, 1024), make([]float32, 1024)
-	for _, dtype := range []DType{F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, Q5_K, Q6_K} {
+	for _, dtype := range []DType{F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, Q5_K, Q6_K, Q2_K, Q3_K, IQ4_NL, IQ4_XS} {
 		b := make([]byte, dtype.Bytes(len(x)))
 		if n := testing.AllocsPerRun(10, func() {
 			Quantize(dtype, b, x)

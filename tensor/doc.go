@@ -11,7 +11,7 @@
 //	fmt.Println(w.Dim(0), col.At(1, 0)) // 2 6
 //
 // Weights of language models are stored in blocks that share a scale (from
-// [Q8_0] to [Q6_K]); [Dequantize] and [Quantize] convert whole rows.
+// [Q8_0] to [IQ4_XS]); [Dequantize] and [Quantize] convert whole rows.
 //
 // The folders below hold the file formats: gguf and safetensors.
 package tensor

@@ -6,7 +6,7 @@ import "fmt"
 type DType uint8
 
 // Element types. From Q8_0 on they are block types, those of ggml: a row is a
-// sequence of blocks of 32 elements, or of 256 for the three with a K, that
+// sequence of blocks of 32 elements, or of 256 for those with a K and IQ4_XS, that
 // share a scale.
 const (
 	Invalid DType = iota
@@ -28,6 +28,10 @@ const (
 	Q4_K
 	Q5_K
 	Q6_K
+	Q2_K
+	Q3_K
+	IQ4_NL
+	IQ4_XS
 	numDTypes
 )
 
@@ -56,6 +60,10 @@ var dtypeInfo = [numDTypes]struct {
 	Q4_K:    {"Q4_K", 256, 144},
 	Q5_K:    {"Q5_K", 256, 176},
 	Q6_K:    {"Q6_K", 256, 210},
+	Q2_K:    {"Q2_K", 256, 84},
+	Q3_K:    {"Q3_K", 256, 110},
+	IQ4_NL:  {"IQ4_NL", 32, 18},
+	IQ4_XS:  {"IQ4_XS", 256, 136},
 }
 
 // String returns the type's usual name, such as "F32" or "Q4_0".

@@ -45,6 +45,8 @@ func TestDType(t *testing.T) {
 		{Bool, "BOOL", 1, 1, 256, false, false}, {Q8_0, "Q8_0", 32, 34, 272, true, true}, {Q4_0, "Q4_0", 32, 18, 144, true, true},
 		{Q4_1, "Q4_1", 32, 20, 160, true, true}, {Q5_0, "Q5_0", 32, 22, 176, true, true}, {Q5_1, "Q5_1", 32, 24, 192, true, true},
 		{Q4_K, "Q4_K", 256, 144, 144, true, true}, {Q5_K, "Q5_K", 256, 176, 176, true, true}, {Q6_K, "Q6_K", 256, 210, 210, true, true},
+		{Q2_K, "Q2_K", 256, 84, 84, true, true}, {Q3_K, "Q3_K", 256, 110, 110, true, true},
+		{IQ4_NL, "IQ4_NL", 32, 18, 144, true, true}, {IQ4_XS, "IQ4_XS", 256, 136, 136, true, true},
 	}
 	for _, c := range tests {
 		d := c.dtype

@@ -73,7 +73,7 @@ func TestBadFiles(t *testing.T) {
 		{"hole", file(head(3, 2, 0), one, info("b", 0, 64, 8), pad, f32(24)), []string{`"b"`, "belong to no tensor"}},
 		{"hole at the start", file(head(3, 1, 0), info("a", 0, 32, 8), pad, f32(16)), []string{`"a"`, "belong to no tensor"}},
 		{"bytes at the end", file(head(3, 1, 0), one, pad, f32(9)), []string{"offset 96", "4 bytes after the last tensor"}},
-		{"bytes after padding", append(good(), 0), []string{"offset 736", "1 bytes after"}},
+		{"bytes after padding", append(good(), 0), []string{"offset 640", "1 bytes after"}},
 		{"bytes without tensors", file(head(3, 0, 0), make([]byte, 9)), []string{"offset 32", "1 bytes after"}},
 	}
 	for _, c := range tests {

@@ -12,8 +12,9 @@ import (
 func TestBlockTypes(t *testing.T) {
 	types := map[tensor.DType]uint32{
 		tensor.Q4_0: 2, tensor.Q4_1: 3, tensor.Q5_0: 6, tensor.Q5_1: 7, tensor.Q8_0: 8, tensor.Q4_K: 12, tensor.Q5_K: 13, tensor.Q6_K: 14,
+		tensor.Q2_K: 10, tensor.Q3_K: 11, tensor.IQ4_NL: 20, tensor.IQ4_XS: 23,
 	}
-	for dtype := tensor.Q8_0; dtype <= tensor.Q6_K; dtype++ {
+	for dtype := tensor.Q8_0; dtype <= tensor.IQ4_XS; dtype++ {
 		t.Run(dtype.String(), func(t *testing.T) {
 			number, name := types[dtype], dtype.String()
 			n, size := uint64(dtype.BlockLen()), dtype.BlockBytes()

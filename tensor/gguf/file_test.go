@@ -59,8 +59,8 @@ func TestOpen(t *testing.T) {
 		}
 		want := []Info{
 			{Name: "a", Type: 0, DType: tensor.F32, Shape: []int{2, 3}, Offset: 512, Bytes: 24},
-			{Name: "q", Type: 23, DType: tensor.Invalid, Shape: []int{256}, Offset: 544, Bytes: 136},
-			{Name: "h", Type: 1, DType: tensor.F16, Shape: []int{4}, Offset: 704, Bytes: 8},
+			{Name: "q", Type: 29, DType: tensor.Invalid, Shape: []int{256}, Offset: 544, Bytes: 56},
+			{Name: "h", Type: 1, DType: tensor.F16, Shape: []int{4}, Offset: 608, Bytes: 8},
 		}
 		if diff := cmp.Diff(want, f.Tensors()); diff != "" {
 			t.Errorf("tensors (-want +got):\n%s", diff)
@@ -84,13 +84,13 @@ func TestOpen(t *testing.T) {
 			t.Errorf("got %v, %v", h, err)
 		}
 		_, err = f.Tensor("q")
-		says(t, err, path, `tensor "q"`, "IQ4_XS", "not supported")
+		says(t, err, path, `tensor "q"`, "IQ1_M", "not supported")
 		if !errors.Is(err, errors.ErrUnsupported) {
 			t.Errorf("got %v, want ErrUnsupported", err)
 		}
 		_, err = f.Tensor("none")
 		says(t, err, path, `no tensor "none"`)
-		if info, ok := f.Info("h"); !ok || info.Offset != 704 {
+		if info, ok := f.Info("h"); !ok || info.Offset != 608 {
 			t.Errorf("Info: got %v, %v", info, ok)
 		}
 		if info, ok := f.Info("none"); ok {
