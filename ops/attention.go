@@ -51,9 +51,16 @@ func ropeBackward(c *Context, n *node, dout tensor.Tensor) {
 // share a key head (Ainslie et al. 2023). Query t stands at position past+t
 // and sees the keys 0 to past+t. All three may be views with adjacent d.
 func Attention(c *Context, q, k, v tensor.Tensor, past int) tensor.Tensor {
+	return AttentionWindow(c, q, k, v, past, 0)
+}
+
+// AttentionWindow is [Attention] in which query t sees only the last window keys of
+// those, itself included (Beltagy et al. 2020): the keys past+t-window+1 to past+t.
+// A window of 0 stands for all keys.
+func AttentionWindow(c *Context, q, k, v tensor.Tensor, past, window int) tensor.Tensor {
 	if q.Rank() != 4 || k.Rank() != 4 || !k.SameShape(v) || q.Dim(0) != k.Dim(0) || q.Dim(3) != k.Dim(3) ||
-		k.Dim(2) == 0 || q.Dim(2)%k.Dim(2) != 0 || past < 0 || past+q.Dim(1) > k.Dim(1) {
-		panic(fmt.Sprintf("ops: Attention: queries %v at %d, keys %v, values %v", q, past, k, v))
+		k.Dim(2) == 0 || q.Dim(2)%k.Dim(2) != 0 || past < 0 || past+q.Dim(1) > k.Dim(1) || window < 0 {
+		panic(fmt.Sprintf("ops: Attention: queries %v at %d with a window of %d, keys %v, values %v", q, past, window, k, v))
 	}
 	for _, x := range [...]tensor.Tensor{q, k, v} {
 		if x.Dim(3) > 1 && x.Stride(3) != 1 {
@@ -61,14 +68,14 @@ func Attention(c *Context, q, k, v tensor.Tensor, past int) tensor.Tensor {
 		}
 	}
 	out := newLike(c, q)
-	n := node{name: "Attention", out: out, in: [4]tensor.Tensor{q, k, v}, i: [3]int64{int64(past)},
+	n := node{name: "Attention", out: out, in: [4]tensor.Tensor{q, k, v}, i: [3]int64{int64(past), int64(window)},
 		f: [2]float32{float32(1 / math.Sqrt(float64(q.Dim(3))))}, backward: attentionBackward}
 	if c.needs(q, k, v) {
 		n.aux = c.New(tensor.F32, q.Dim(0), q.Dim(2), q.Dim(1))
 		c.record(n)
 	}
 	c.args.T = [9]tensor.Tensor{out, q, k, v, n.aux}
-	c.args.F[0], c.args.I[0] = n.f[0], n.i[0]
+	c.args.F[0], c.args.I[0], c.args.I[1] = n.f[0], n.i[0], n.i[1]
 	c.run(OpAttention)
 	return out
 }
@@ -77,7 +84,7 @@ func attentionBackward(c *Context, n *node, dout tensor.Tensor) {
 	q, k, v := c.output(0, n.in[0]), c.output(1, n.in[1]), c.output(2, n.in[2])
 	if q || k || v {
 		copy(c.args.T[3:], []tensor.Tensor{dout, n.in[0], n.in[1], n.in[2], n.out, n.aux})
-		c.args.F[0], c.args.I[0] = n.f[0], n.i[0]
+		c.args.F[0], c.args.I[0], c.args.I[1] = n.f[0], n.i[0], n.i[1]
 		c.run(OpAttentionBackward)
 	}
 }

@@ -194,13 +194,14 @@ const (
 	// values [batch, keys, kvHeads, d], all strided with adjacent d; head h
 	// uses key head h*kvHeads/heads. Query t sees keys 0 to I0+t; keys after
 	// I0+seq-1 are not read. F0 is the scale. (T4) [batch, heads, seq] gets the logarithm of the softmax's
-	// denominator.
+	// denominator. With a window I1 > 0 query t sees only keys from I0+t-I1+1 on, and keys
+	// before I0-I1+1 are not read.
 	OpAttention
 
 	// OpAttentionBackward gives the gradients (T0+), (T1+), (T2+) of
 	// queries, keys and values from the gradient T3 of the result, T4 to T6 =
-	// queries, keys, values, T7 = result, T8 = OpAttention's T4, and I0, F0
-	// as there. T0 to T7 are strided with adjacent d. Keys that no query sees
+	// queries, keys, values, T7 = result, T8 = OpAttention's T4, and I0, I1,
+	// F0 as there. T0 to T7 are strided with adjacent d. Keys that no query sees
 	// have gradient zero.
 	OpAttentionBackward
 
@@ -217,6 +218,12 @@ const (
 	// OpLeakyReLUBackward sets T0+ = T1 where T2 (the input) is positive,
 	// F0*T1 elsewhere.
 	OpLeakyReLUBackward
+
+	// OpGELU sets T0 = gelu(T1), in the form of the [GELUForm] I0. T0 may be T1.
+	OpGELU
+
+	// OpGELUBackward sets T0+ = T1 * gelu'(T2), T2 the input, I0 as there.
+	OpGELUBackward
 
 	// OpDropout sets T0+ = T1/(1-F0) for elements that stay and 0 for others.
 	// Element i is dropped with probability F0, by the counter-based
@@ -261,8 +268,8 @@ const (
 var opNames = [numOps]string{
 	"Fill", "Copy", "Add", "Mul", "AddRow", "SumRows", "MatMul", "Gather", "ScatterAdd",
 	"RMSNorm", "RMSNormBackward", "LayerNorm", "LayerNormBackward", "RoPE", "Attention",
-	"AttentionBackward", "SwiGLU", "SwiGLUBackward", "LeakyReLU", "LeakyReLUBackward", "Dropout",
-	"CrossEntropy", "CrossEntropyBackward", "MSE", "MSEBackward", "SumSquares", "ClipFactor",
+	"AttentionBackward", "SwiGLU", "SwiGLUBackward", "LeakyReLU", "LeakyReLUBackward",
+	"GELU", "GELUBackward", "Dropout", "CrossEntropy", "CrossEntropyBackward", "MSE", "MSEBackward", "SumSquares", "ClipFactor",
 	"Scale", "AdamW",
 }
 

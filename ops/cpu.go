@@ -124,9 +124,9 @@ func (c *CPU) Run(op Op, a *Args) {
 	case OpRoPE:
 		c.split(cpuRoPE, a, a.T[0].Len())
 	case OpAttention:
-		c.split(cpuAttention, a, attentionCost(a.T[1], a.T[2]))
+		c.split(cpuAttention, a, attentionCost(a.T[1], a.T[2], a.I[1]))
 	case OpAttentionBackward:
-		c.split(cpuAttentionBackward, a, attentionCost(a.T[4], a.T[5]))
+		c.split(cpuAttentionBackward, a, attentionCost(a.T[4], a.T[5], a.I[1]))
 	case OpSwiGLU:
 		c.split(cpuSwiGLU, a, 8*a.T[0].Len())
 	case OpSwiGLUBackward:
@@ -135,6 +135,10 @@ func (c *CPU) Run(op Op, a *Args) {
 		c.split(cpuLeakyReLU, a, a.T[0].Len())
 	case OpLeakyReLUBackward:
 		c.split(cpuLeakyReLUBackward, a, a.T[0].Len())
+	case OpGELU:
+		c.split(cpuGELU, a, 8*a.T[0].Len())
+	case OpGELUBackward:
+		c.split(cpuGELUBackward, a, 8*a.T[0].Len())
 	case OpDropout:
 		c.split(cpuDropout, a, 8*a.T[0].Len())
 	case OpCrossEntropy:

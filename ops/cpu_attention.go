@@ -47,14 +47,31 @@ const (
 	attentionKeys = 512
 )
 
-func attentionCost(q, k tensor.Tensor) int { return q.Len() * k.Dim(1) / 4 }
+func attentionCost(q, k tensor.Tensor, window int64) int {
+	keys := k.Dim(1)
+	if window > 0 {
+		keys = min(keys, q.Dim(1)+int(window))
+	}
+	return q.Len() * keys / 4
+}
+
+// unseen is the number of keys before the first that a query at position past or later
+// sees.
+func unseen(past, window int) int {
+	if window == 0 {
+		return 0
+	}
+	return max(0, past-window+1)
+}
 
 // cpuAttention gives each thread some (sequence, head) pairs.
 func cpuAttention(_ *CPU, a *Args, w *worker) {
 	out, q, k, v := stridedOf(a.T[0]), stridedOf(a.T[1]), stridedOf(a.T[2]), stridedOf(a.T[3])
 	seq, heads, d := q.shape[1], q.shape[2], q.shape[3]
 	past, group := int(a.I[0]), heads/k.shape[2]
-	h := attentionHead{seq: seq, d: d, past: past, scale: a.F[0], qStep: q.steps[1], outStep: out.steps[1]}
+	window := int(a.I[1])
+	skip := unseen(past, window)
+	h := attentionHead{seq: seq, d: d, past: past - skip, window: window, scale: a.F[0], qStep: q.steps[1], outStep: out.steps[1]}
 	from, to := w.span(q.shape[0]*heads, 1)
 	for u := from; u < to; u++ {
 		b, head := u/heads, u%heads
@@ -63,6 +80,7 @@ func cpuAttention(_ *CPU, a *Args, w *worker) {
 			h.lse = a.T[4].Float32s()[u*seq:][:seq]
 		}
 		h.k, h.kStep, h.v, h.vStep = k.head(b, head/group), k.steps[1], v.head(b, head/group), v.steps[1]
+		h.k, h.v = h.k[skip*h.kStep:], h.v[skip*h.vStep:]
 		h.forward(w)
 	}
 }
@@ -71,6 +89,7 @@ func cpuAttention(_ *CPU, a *Args, w *worker) {
 // stand Step elements apart.
 type attentionHead struct {
 	seq, d, past   int
+	window         int // 0: none
 	scale          float32
 	q, k, v, out   []float32
 	qStep, kStep   int
@@ -117,11 +136,13 @@ func gatherRows(dst, src []float32, step, d int) {
 // denominators over the keys so far.
 func (h *attentionHead) tile(w *worker, t, rows int, p, sums []float32) {
 	out := h.out[t*h.outStep:]
-	for from := 0; from < h.past+t+rows; from += attentionKeys {
+	// Strips begin at multiples of their rows. Every query sees keys of the first tile.
+	start := unseen(h.past+t, h.window) / asm.StripRows * asm.StripRows
+	for from := start; from < h.past+t+rows; from += attentionKeys {
 		n := min(attentionKeys, h.past+t+rows-from)
 		h.scores(w, t, rows, from, n, p)
 		beta := float32(0)
-		if from > 0 {
+		if from > start {
 			beta = 1
 		}
 		for i := range rows {
@@ -131,15 +152,17 @@ func (h *attentionHead) tile(w *worker, t, rows int, p, sums []float32) {
 			if seen <= 0 {
 				continue // all later keys: nothing changes
 			}
-			sum := asm.SoftmaxRow(row[:seen], row[:seen])
-			if from == 0 || math.IsInf(float64(sum), -1) { // the first, or nothing but masked keys
-				if from == 0 {
+			first := max(0, unseen(h.past+t+i, h.window)-from)
+			clear(row[:first])
+			sum := asm.SoftmaxRow(row[first:seen], row[first:seen])
+			if from == start || math.IsInf(float64(sum), -1) { // the first, or nothing but masked keys
+				if from == start {
 					sums[i] = sum
 				}
 				continue
 			}
 			total := logSumExp(sums[i], sum)
-			asm.Scale(expOf(sum-total), row[:seen])
+			asm.Scale(expOf(sum-total), row[first:seen])
 			asm.Scale(expOf(sums[i]-total), out[i*h.outStep:][:h.d])
 			sums[i] = total
 		}
@@ -215,8 +238,10 @@ func attentionHeadBackward(a *Args, w *worker, b, h, kv int, dq, dk, dv *strided
 	q, k, v := stridedOf(a.T[4]), stridedOf(a.T[5]), stridedOf(a.T[6])
 	seq, heads, d := q.shape[1], q.shape[2], q.shape[3]
 	lse := a.T[8].Float32s()[(b*heads+h)*seq:]
-	past, scale := int(a.I[0]), a.F[0]
-	qh, kh, vh := q.head(b, h), k.head(b, kv), v.head(b, kv)
+	window, scale := int(a.I[1]), a.F[0]
+	skip := unseen(int(a.I[0]), window)
+	past := int(a.I[0]) - skip
+	qh, kh, vh := q.head(b, h), k.head(b, kv)[skip*k.steps[1]:], v.head(b, kv)[skip*v.steps[1]:]
 	doh, oh := dout.head(b, h), out.head(b, h)
 	buf := w.scratch(2 * min(attentionTile, seq) * min(attentionKeys, past+seq))
 	for t := 0; t < seq; t += attentionTile {
@@ -226,19 +251,21 @@ func attentionHeadBackward(a *Args, w *worker, b, h, kv int, dq, dk, dv *strided
 		for i := range rows {
 			delta[i] = asm.Dot(dot[i*dout.steps[1]:][:d], ot[i*out.steps[1]:][:d])
 		}
-		for from := 0; from < past+t+rows; from += attentionKeys {
+		for from := unseen(past+t, window); from < past+t+rows; from += attentionKeys {
 			n := min(attentionKeys, past+t+rows-from)
 			p, ds := buf[:rows*n], buf[rows*n:2*rows*n]
 			kt, vt := kh[from*k.steps[1]:], vh[from*v.steps[1]:]
 			asm.Gemm(&w.gemm, rows, n, d, scale, qt, q.steps[1], 1, kt, 1, k.steps[1], 0, p, n)
 			for i := range rows {
 				row, seen := p[i*n:(i+1)*n], max(0, min(n, past+t+i+1-from))
-				asm.Subtract(row[:seen], lse[t+i])
-				asm.Exp(row[:seen], row[:seen])
+				first := min(seen, max(0, unseen(past+t+i, window)-from))
+				clear(row[:first])
+				asm.Subtract(row[first:seen], lse[t+i])
+				asm.Exp(row[first:seen], row[first:seen])
 				clear(row[seen:])
 			}
 			if dv.data != nil { // dV += Pᵀ dO
-				asm.Gemm(&w.gemm, n, d, rows, 1, p, 1, n, dot, dout.steps[1], 1, 1, dv.head(b, kv)[from*dv.steps[1]:], dv.steps[1])
+				asm.Gemm(&w.gemm, n, d, rows, 1, p, 1, n, dot, dout.steps[1], 1, 1, dv.head(b, kv)[(skip+from)*dv.steps[1]:], dv.steps[1])
 			}
 			if dq.data == nil && dk.data == nil {
 				continue
@@ -252,7 +279,7 @@ func attentionHeadBackward(a *Args, w *worker, b, h, kv int, dq, dk, dv *strided
 				asm.Gemm(&w.gemm, rows, d, n, 1, ds, n, 1, kt, k.steps[1], 1, 1, dq.head(b, h)[t*dq.steps[1]:], dq.steps[1])
 			}
 			if dk.data != nil { // dK += dSᵀ Q
-				asm.Gemm(&w.gemm, n, d, rows, 1, ds, 1, n, qt, q.steps[1], 1, 1, dk.head(b, kv)[from*dk.steps[1]:], dk.steps[1])
+				asm.Gemm(&w.gemm, n, d, rows, 1, ds, 1, n, qt, q.steps[1], 1, 1, dk.head(b, kv)[(skip+from)*dk.steps[1]:], dk.steps[1])
 			}
 		}
 	}

@@ -164,6 +164,39 @@ func leakyBackward(c *Context, n *node, dout tensor.Tensor) {
 	}
 }
 
+// GELUForm says which of the two formulas of Hendrycks & Gimpel 2016 is meant.
+type GELUForm int64
+
+const (
+	GELUTanh GELUForm = iota // x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x³))), as GPT-2 has it
+	GELUErf                  // x/2 (1 + erf(x/sqrt 2)), the exact one
+)
+
+// GELU returns x times the probability that a normal number is below x
+// (Hendrycks & Gimpel 2016), elementwise.
+func GELU(c *Context, x tensor.Tensor, form GELUForm) tensor.Tensor {
+	if form != GELUTanh && form != GELUErf {
+		panic(fmt.Sprintf("ops: GELU: form %d", form))
+	}
+	x = Contiguous(c, x)
+	out := newLike(c, x)
+	c.args.T[0], c.args.T[1] = out, x
+	c.args.I[0] = int64(form)
+	c.run(OpGELU)
+	if c.needs(x) {
+		c.record(node{name: "GELU", out: out, in: [4]tensor.Tensor{x}, i: [3]int64{int64(form)}, backward: geluBackward})
+	}
+	return out
+}
+
+func geluBackward(c *Context, n *node, dout tensor.Tensor) {
+	if c.output(0, n.in[0]) {
+		c.args.T[1], c.args.T[2] = dout, n.in[0]
+		c.args.I[0] = n.i[0]
+		c.run(OpGELUBackward)
+	}
+}
+
 // SwiGLU returns silu(gate) * up with silu(x) = x/(1+exp(-x)) (Shazeer 2020),
 // elementwise.
 func SwiGLU(c *Context, gate, up tensor.Tensor) tensor.Tensor {

@@ -51,6 +51,8 @@ func TestShapePanics(t *testing.T) {
 		{"Attention", func() { ops.Attention(c, x(1, 2, 4, 8), x(1, 2, 3, 8), x(1, 2, 3, 8), 0) }, []string{"F32[1x2x4x8]", "F32[1x2x3x8]"}},
 		{"Attention", func() { ops.Attention(c, x(1, 2, 4, 8), x(1, 2, 4, 8), x(1, 2, 2, 8), 0) }, []string{"F32[1x2x4x8]", "F32[1x2x2x8]"}},
 		{"Attention", func() { ops.Attention(c, x(1, 2, 4, 8), x(1, 3, 4, 8), x(1, 3, 4, 8), 2) }, []string{"at 2", "F32[1x3x4x8]"}},
+		{"Attention", func() { ops.AttentionWindow(c, x(1, 2, 4, 8), x(1, 2, 4, 8), x(1, 2, 4, 8), 0, -1) }, []string{"window of -1"}},
+		{"GELU", func() { ops.GELU(c, x(2, 3), 2) }, []string{"form 2"}},
 		{"Attention", func() { ops.Attention(c, gaps, x(1, 3, 2, 4), x(1, 3, 2, 4), 0) }, []string{"adjacent"}},
 		{"Attention", func() { ops.Attention(c, x(1, 3, 2, 4), x(1, 3, 2, 4), gaps, 0) }, []string{"adjacent"}},
 		{"CrossEntropy", func() { ops.CrossEntropy(c, x(2, 3), ids(3)) }, []string{"F32[2x3]", "I32[3]"}},

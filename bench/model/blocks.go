@@ -100,6 +100,11 @@ var blockFields = map[string][]field{
 	"Q4_K": {{0, 1 / 258.}, {2, 7.5 / 258.}}, // x = d*s*c - dmin*m, s and m of six bits
 	"Q5_K": {{0, 1 / 527.}, {2, 15.5 / 527.}},
 	"Q6_K": {{208, 1 / (18.5 * 73.9)}}, // x = d*s*(c-32), s of eight bits with sign
+	"Q2_K": {{80, 1 / 13.87}, {82, 1.5 / 13.87}},
+	"Q3_K": {{108, 1 / 43.3}}, // s of six bits with sign
+
+	"IQ4_NL": {{0, 1 / 67.2}}, // x = d*table[c]
+	"IQ4_XS": {{0, 1 / 1246.}},
 }
 
 func (s *source) blocks(dtype tensor.DType, dst []byte, std float64) error {

@@ -62,6 +62,7 @@ func (m matrix) random(b []byte, shape []int, seed uint64) (tensor.Tensor, error
 var fileTypes = map[string]uint32{
 	"F32": 0, "F16": 1, "Q4_0": 2, "Q4_1": 3, "Q8_0": 7, "Q5_0": 8, "Q5_1": 9,
 	"Q4_K": 14, "Q4_K_M": 15, "Q5_K": 16, "Q6_K": 18, "BF16": 32,
+	"Q2_K": 10, "Q3_K": 11, "IQ4_NL": 25, "IQ4_XS": 30,
 }
 
 func (s Shape) values(typ string) []gguf.KeyValue {

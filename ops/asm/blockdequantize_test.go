@@ -79,6 +79,30 @@ func dequantizeRow(f BlockFormat, dst []float32, src []byte) {
 			dequantizeK(x, d, halfAt(s[2:]), s[4:16], s[48:], s[16:48])
 		case Q6_K:
 			dequantizeQ6K(x, s)
+		case Q2_K:
+			d, dmin := halfAt(s[80:]), halfAt(s[82:])
+			for e := range x {
+				c := s[16+e/128*32+e%32] >> (e / 32 % 4 * 2) & 3
+				x[e] = float32(d*float32(s[e/16]&15)*float32(c)) - dmin*float32(s[e/16]>>4)
+			}
+		case Q3_K:
+			d := halfAt(s[108:])
+			for e := range x {
+				c := s[32+e/128*32+e%32]>>(e/32%4*2)&3 | s[e%32]>>(e/32)&1<<2
+				x[e] = d * float32(sixBitScale(s[96:108], e/16)) * float32(int(c)-4)
+			}
+		case IQ4_NL:
+			for e := range 16 {
+				x[e] = d * (float32(iq4Table[s[2+e]&15]) - 128)
+				x[e+16] = d * (float32(iq4Table[s[2+e]>>4]) - 128)
+			}
+		case IQ4_XS:
+			for e := range x {
+				j := e / 32
+				ls := int(s[4+j/2]>>(j%2*4)&15) | int(le.Uint16(s[2:])>>(2*j)&3)<<4
+				c := s[8+16*j+e%16] >> (e / 16 % 2 * 4) & 15
+				x[e] = d * float32(ls-32) * (float32(iq4Table[c]) - 128)
+			}
 		}
 	}
 }

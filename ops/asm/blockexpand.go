@@ -35,10 +35,15 @@ func (f BlockFormat) hasMinima() bool { return blockFormats[f].zero == 0 }
 
 // panelScales returns the number of floats that a panel's scales of 32 elements take.
 func (f BlockFormat) panelScales() int {
+	return f.groupScales() * StripRows * f.groups()
+}
+
+// groupScales is the number of vectors of scales of a group.
+func (f BlockFormat) groupScales() int {
 	if f.hasMinima() {
-		return 3 * StripRows
+		return 3
 	}
-	return 2 * StripRows * f.groups()
+	return 2
 }
 
 // stripAt returns where element p of k begins in a strip, p a multiple of the unit.
@@ -79,7 +84,7 @@ func DequantizeStrip(f BlockFormat, dst []float32, strip []byte, k, from, to int
 	raceRead(strip[f.stripAt(from):f.stripAt(to)])
 	raceWrite(dst[:(to-from)*StripRows])
 	var codes [dequantizeDepth * StripRows]byte
-	var scales [dequantizeDepth / 32 * 4 * StripRows]float32
+	var scales [dequantizeDepth / 32 * 6 * StripRows]float32
 	for ; from < to; from += dequantizeDepth {
 		depth := min(dequantizeDepth, to-from)
 		p := expandStrip(f, strip, from, from+depth, codes[:], scales[:])
@@ -123,11 +128,28 @@ func expandUnitsGeneric(f BlockFormat, units int, strip *byte, p *blockPanel) {
 // expandCodes expands the codes of a block of 32 elements of 32 rows.
 func expandCodes(f BlockFormat, dst, src []byte) {
 	const quad = 4 * StripRows
+	if f == Q2_K || f == Q3_K {
+		for i, v := range src[:2*quad] {
+			for p := range 4 {
+				dst[(i/quad*4+p)*quad+i%quad] = v >> (2 * p) & 3
+			}
+		}
+		for i := range dst {
+			if f == Q3_K {
+				dst[i] |= src[2*quad+i/8] >> (i % 8) & 1 << 2
+			}
+		}
+		return
+	}
 	for i, v := range src[:4*quad] {
 		dst[i], dst[i+4*quad] = v&15, v>>4
 	}
 	extra := src[4*quad:]
 	switch f {
+	case IQ4_NL, IQ4_XS:
+		for i, c := range dst {
+			dst[i] = iq4Table[c]
+		}
 	case Q5_0, Q5_1, Q5_K:
 		for i := range dst {
 			dst[i] |= extra[i/8] >> (i % 8) & 1 << 4
@@ -149,11 +171,12 @@ func expandScales(f BlockFormat, dst []float32, head, block []byte) {
 		return math.Float32frombits(f16Bits(binary.LittleEndian.Uint16(b[2*r:])))
 	}
 	put := func(group, r int, s float32) {
-		dst[64*group+r], dst[64*group+32+r] = s, s*-blockBias
+		group *= f.groupScales() * StripRows
+		dst[group+r], dst[group+32+r] = s, s*-blockBias
 	}
 	for r := range StripRows {
 		switch f {
-		case Q8_0, Q4_0, Q5_0:
+		case Q8_0, Q4_0, Q5_0, IQ4_NL:
 			put(0, r, half(block[len(block)-64:], r))
 		case Q4_1, Q5_1:
 			put(0, r, half(block[len(block)-128:], r))
@@ -162,7 +185,15 @@ func expandScales(f BlockFormat, dst []float32, head, block []byte) {
 			small := block[len(block)-64:]
 			put(0, r, half(head, r)*float32(small[r]))
 			dst[64+r] = -(half(head[64:], r) * float32(small[32+r]))
-		case Q6_K:
+		case IQ4_XS:
+			put(0, r, half(head, r)*float32(int8(block[len(block)-32+r])))
+		case Q2_K:
+			for g := range 2 {
+				small := block[len(block)-64+32*g+r]
+				put(g, r, half(head, r)*float32(small&15))
+				dst[96*g+64+r] = -(half(head[64:], r) * float32(small>>4))
+			}
+		case Q6_K, Q3_K:
 			small := block[len(block)-64:]
 			put(0, r, half(head, r)*float32(int8(small[r])))
 			put(1, r, half(head, r)*float32(int8(small[32+r])))
@@ -178,7 +209,7 @@ func dequantizePanelGeneric(f BlockFormat, blocks int, p *blockPanel, dst *float
 	out := unsafe.Slice(dst, blocks*32*StripRows)
 	for b := range blocks {
 		for e := range 32 {
-			group := scales[b*f.panelScales()+e/4/quads*64:]
+			group := scales[b*f.panelScales()+e/4/quads*f.groupScales()*StripRows:]
 			for r := range StripRows {
 				c := int32(codes[b*p.codesStep+e/4*4*StripRows+4*r+e%4])
 				v := group[r] * float32(c-zero)

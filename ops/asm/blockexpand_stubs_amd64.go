@@ -52,6 +52,30 @@ func expandQ5_KAVX512(units int, strip *byte, codes *byte, scales *float32)
 //go:noescape
 func expandQ6_KAVX512(units int, strip *byte, codes *byte, scales *float32)
 
+// expandQ2_KAVX512 expands units of a strip to a panel, see blockPanel:
+// codes [k/4][32][4], scales [k/16][3][32].
+//
+//go:noescape
+func expandQ2_KAVX512(units int, strip *byte, codes *byte, scales *float32)
+
+// expandQ3_KAVX512 expands units of a strip to a panel, see blockPanel:
+// codes [k/4][32][4], scales [k/16][2][32].
+//
+//go:noescape
+func expandQ3_KAVX512(units int, strip *byte, codes *byte, scales *float32)
+
+// expandIQ4_NLAVX512 expands units of a strip to a panel, see blockPanel:
+// codes [k/4][32][4], scales [k/32][2][32].
+//
+//go:noescape
+func expandIQ4_NLAVX512(units int, strip *byte, codes *byte, scales *float32)
+
+// expandIQ4_XSAVX512 expands units of a strip to a panel, see blockPanel:
+// codes [k/4][32][4], scales [k/32][2][32].
+//
+//go:noescape
+func expandIQ4_XSAVX512(units int, strip *byte, codes *byte, scales *float32)
+
 // dequantizePanelAVX512 converts a panel of codes [groups][quads][32][4] and scales [groups][2][32] to float32:
 //
 //	dst[g][4*q+e][r] = (code - zero) * scales[g][0][r]
@@ -117,6 +141,30 @@ func expandQ5_KAVX2(units int, strip *byte, codes *byte, scales *float32)
 //
 //go:noescape
 func expandQ6_KAVX2(units int, strip *byte, codes *byte, scales *float32)
+
+// expandQ2_KAVX2 expands units of a strip to a panel, see blockPanel:
+// codes [k/4][32][4], scales [k/16][3][32].
+//
+//go:noescape
+func expandQ2_KAVX2(units int, strip *byte, codes *byte, scales *float32)
+
+// expandQ3_KAVX2 expands units of a strip to a panel, see blockPanel:
+// codes [k/4][32][4], scales [k/16][2][32].
+//
+//go:noescape
+func expandQ3_KAVX2(units int, strip *byte, codes *byte, scales *float32)
+
+// expandIQ4_NLAVX2 expands units of a strip to a panel, see blockPanel:
+// codes [k/4][32][4], scales [k/32][2][32].
+//
+//go:noescape
+func expandIQ4_NLAVX2(units int, strip *byte, codes *byte, scales *float32)
+
+// expandIQ4_XSAVX2 expands units of a strip to a panel, see blockPanel:
+// codes [k/4][32][4], scales [k/32][2][32].
+//
+//go:noescape
+func expandIQ4_XSAVX2(units int, strip *byte, codes *byte, scales *float32)
 
 // dequantizePanelAVX2 converts a panel of codes [groups][quads][32][4] and scales [groups][2][32] to float32:
 //

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-var everyBlockFormat = []BlockFormat{Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, Q5_K, Q6_K}
+var everyBlockFormat = []BlockFormat{Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, Q5_K, Q6_K, Q2_K, Q3_K, IQ4_NL, IQ4_XS}
 
 // A stripWeight is an element of a strip as the layout says: x = scale*(code-zero) + least.
 type stripWeight struct {
@@ -34,14 +34,25 @@ func stripElement(f BlockFormat, strip []byte, e, r int) stripWeight {
 	case Q4_K, Q5_K:
 		size = (form.unitBytes - 128) / 8
 		block = 128 + e%256/32*size
-	case Q6_K:
+	case Q6_K, Q3_K, IQ4_XS:
 		size = (form.unitBytes - 64) / 8
 		block = 64 + e%256/32*size
+	case Q2_K:
+		size = (form.unitBytes - 128) / 8
+		block = 128 + e%256/32*size
 	}
 	w := stripWeight{zero: float64(form.zero)}
-	if f == Q8_0 {
+	switch {
+	case f == Q8_0:
 		w.code = float64(unit[64*(2*q+h)+inVector])
-	} else {
+	case f == Q2_K || f == Q3_K:
+		code := unit[block+64*(2*(q/4)+h)+inVector] >> (2 * (q % 4)) & 3
+		if f == Q3_K {
+			word := binary.LittleEndian.Uint64(unit[block+256+8*(2*q+h):])
+			code |= byte(word>>inVector&1) << 2
+		}
+		w.code = float64(code)
+	default:
 		code := unit[block+64*(2*(q%4)+h)+inVector] >> (4 * (q / 4)) & 15
 		switch f {
 		case Q5_0, Q5_1, Q5_K:
@@ -50,18 +61,25 @@ func stripElement(f BlockFormat, strip []byte, e, r int) stripWeight {
 		case Q6_K:
 			shift := []int{0, 4, 0, 4, 2, 6, 2, 6}[q]
 			code |= unit[block+512+64*(2*(q%4/2)+h)+inVector] >> shift & 3 << 4
+		case IQ4_NL, IQ4_XS:
+			code = []byte{1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241}[code]
 		}
 		w.code = float64(code)
 	}
 	tail := block + size // of the block
 	switch f {
-	case Q8_0, Q4_0, Q5_0:
+	case Q8_0, Q4_0, Q5_0, IQ4_NL:
 		w.scale = half(tail - 64)
+	case IQ4_XS:
+		w.scale = half(0) * float64(int8(unit[tail-32+r]))
+	case Q2_K:
+		small := unit[tail-64+e%32/16*32+r]
+		w.scale, w.least = half(0)*float64(small&15), -half(64)*float64(small>>4)
 	case Q4_1, Q5_1:
 		w.scale, w.least = half(tail-128), half(tail-64)
 	case Q4_K, Q5_K:
 		w.scale, w.least = half(0)*float64(unit[tail-64+r]), -half(64)*float64(unit[tail-32+r])
-	case Q6_K:
+	case Q6_K, Q3_K:
 		w.scale = half(0) * float64(int8(unit[tail-64+e%32/16*32+r]))
 	}
 	return w
@@ -78,7 +96,7 @@ func randomStrips(r *rand.Rand, f BlockFormat, n, k int) []byte {
 		unit := x[u:][:form.unitBytes]
 		halves := map[BlockFormat][]int{
 			Q8_0: {1024}, Q4_0: {512}, Q4_1: {512, 576}, Q5_0: {640}, Q5_1: {640, 704},
-			Q4_K: {0, 64}, Q5_K: {0, 64}, Q6_K: {0},
+			Q4_K: {0, 64}, Q5_K: {0, 64}, Q6_K: {0}, Q2_K: {0, 64}, Q3_K: {0}, IQ4_NL: {512}, IQ4_XS: {0},
 		}[f]
 		for _, at := range halves {
 			for row := range StripRows {
@@ -87,6 +105,16 @@ func randomStrips(r *rand.Rand, f BlockFormat, n, k int) []byte {
 					F32ToF16(h[:], []float32{4*r.Float32() - 2})
 				}
 				binary.LittleEndian.PutUint16(unit[at+2*row:], h[0])
+			}
+		}
+		if f == Q3_K || f == IQ4_XS { // six-bit scales with a sign
+			size := (form.unitBytes - 64) / 8
+			scales := map[BlockFormat]int{Q3_K: 64, IQ4_XS: 32}[f]
+			for b := range 8 {
+				for i := range scales {
+					s := &unit[64+(b+1)*size-scales+i]
+					*s = byte(int8(*s) >> 2)
+				}
 			}
 		}
 		if f == Q4_K || f == Q5_K { // six-bit scales

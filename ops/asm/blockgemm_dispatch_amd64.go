@@ -22,6 +22,8 @@ func runBlockTile(t *blockTile) {
 		save = 1
 	}
 	switch {
+	case t.f.hasMinima() && t.f.groups() == 2:
+		blockTileMin16AVX512(t.rows, t.blocks, t.a, t.aScale, t.aSum, t.w.codes, t.w.codesStep, t.w.scales, t.part, load, save, t.c, t.ldc, t.alpha, t.beta, t.cols)
 	case t.f.hasMinima():
 		blockTileMinAVX512(t.rows, t.blocks, t.a, t.aScale, t.aSum, t.w.codes, t.w.codesStep, t.w.scales, t.part, load, save, t.c, t.ldc, t.alpha, t.beta, t.cols)
 	case t.f.groups() == 2:
@@ -73,6 +75,14 @@ func expandUnitsAVX512(f BlockFormat, units int, strip, codes *byte, scales *flo
 		expandQ5_KAVX512(units, strip, codes, scales)
 	case Q6_K:
 		expandQ6_KAVX512(units, strip, codes, scales)
+	case Q2_K:
+		expandQ2_KAVX512(units, strip, codes, scales)
+	case Q3_K:
+		expandQ3_KAVX512(units, strip, codes, scales)
+	case IQ4_NL:
+		expandIQ4_NLAVX512(units, strip, codes, scales)
+	case IQ4_XS:
+		expandIQ4_XSAVX512(units, strip, codes, scales)
 	}
 }
 
@@ -94,6 +104,14 @@ func expandUnitsAVX2(f BlockFormat, units int, strip, codes *byte, scales *float
 		expandQ5_KAVX2(units, strip, codes, scales)
 	case Q6_K:
 		expandQ6_KAVX2(units, strip, codes, scales)
+	case Q2_K:
+		expandQ2_KAVX2(units, strip, codes, scales)
+	case Q3_K:
+		expandQ3_KAVX2(units, strip, codes, scales)
+	case IQ4_NL:
+		expandIQ4_NLAVX2(units, strip, codes, scales)
+	case IQ4_XS:
+		expandIQ4_XSAVX2(units, strip, codes, scales)
 	}
 }
 

@@ -33,7 +33,7 @@ func blockTileGeneric(t *blockTile) {
 	for b := range t.blocks {
 		w := codes[b*t.w.codesStep:][:32*StripRows]
 		for g := range groups {
-			s := scales[b*t.f.panelScales()+2*g*StripRows:]
+			s := scales[b*t.f.panelScales()+t.f.groupScales()*g*StripRows:]
 			for i := range t.rows {
 				start := aSum[(b*groups+g)*t.rows+i]
 				for j := range t.cols {

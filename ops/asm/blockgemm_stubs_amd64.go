@@ -64,6 +64,28 @@ func blockTile16AVX512(rows int, blocks int, a *int8, aScale *float32, aSum *flo
 //go:noescape
 func blockTileMinAVX512(rows int, blocks int, a *int8, aScale *float32, aSum *float32, w *byte, wStep int, wScale *float32, part *float32, load int, save int, c *float32, ldc int, alpha float32, beta float32, cols int)
 
+// blockTileMin16AVX512 computes a tile of rows x 32 elements:
+//
+//	for b := range blocks { // of 32 elements of the depth
+//		for g := range 2 {
+//			v := int32(0x4b400000)
+//			for q := 4*g; q < 4*g+4; q++ {
+//				v += sum(a[b][q][i][0:4] * w[b][q][j][0:4])
+//			}
+//			u := fma(v as float32, wScale[b][g][0][j], wScale[b][g][1][j])
+//			u = fma(wScale[b][g][2][j], aSum[b][g][i], u)
+//			s[i][j] = fma(u, aScale[b][i], s[i][j])
+//		}
+//	}
+//	c[i*ldc+j] = beta*c[i*ldc+j] + alpha*s[i][j] // for j < cols; fma; beta == 0: C is not read
+//
+// 1 <= rows <= 6, blocks >= 1, 1 <= cols <= 32; ldc and wStep, from a block of w to the next,
+// are in bytes. The sums s start at zero or, if load is not 0, at part [rows][32]; if save is
+// not 0 they go there and not to C.
+//
+//go:noescape
+func blockTileMin16AVX512(rows int, blocks int, a *int8, aScale *float32, aSum *float32, w *byte, wStep int, wScale *float32, part *float32, load int, save int, c *float32, ldc int, alpha float32, beta float32, cols int)
+
 // quantizeRowAVX512 quantises a row of blocks of 32 elements:
 //
 //	for b := range blocks {

@@ -235,7 +235,7 @@ func TestGemmBlocksNaN(t *testing.T) {
 			a := uniform(r, m*k, 1)
 			a[1*k+300], a[4*k], a[7*k+511] = nan, inf, -inf
 			strips := randomStrips(r, f, n, k)
-			at := map[BlockFormat]int{Q8_0: 1024, Q4_0: 512, Q4_1: 512, Q5_0: 640, Q5_1: 640}[f]
+			at := map[BlockFormat]int{Q8_0: 1024, Q4_0: 512, Q4_1: 512, Q5_0: 640, Q5_1: 640, IQ4_NL: 512}[f]
 			binary.LittleEndian.PutUint16(strips[at+2*5:], 0x7e00) // row 5 of W
 			var q BlockActivations
 			var ws Workspace

@@ -2908,9 +2908,9 @@ block:
 	VPDPBUSD          Z10, Z11, Z3
 	VPDPBUSD          Z10, Z12, Z5
 	VPMOVZXBD         512(SI), Z11
+	VPMOVZXBD         544(SI), Z12
 	VCVTDQ2PS         Z11, Z11
 	VMULPS            Z6, Z11, Z11
-	VPMOVZXBD         544(SI), Z12
 	VCVTDQ2PS         Z12, Z12
 	VMULPS            Z8, Z12, Z12
 	VPSRAD            $0x04, Z3, Z3
@@ -2920,9 +2920,9 @@ block:
 	VFNMADD231PS.BCST 36(DI), Z12, Z2
 	VFMADD231PS.BCST  32(DI), Z2, Z0
 	VPMOVZXBD         528(SI), Z11
+	VPMOVZXBD         560(SI), Z12
 	VCVTDQ2PS         Z11, Z11
 	VMULPS            Z7, Z11, Z11
-	VPMOVZXBD         560(SI), Z12
 	VCVTDQ2PS         Z12, Z12
 	VMULPS            Z9, Z12, Z12
 	VPSRAD            $0x04, Z5, Z5
@@ -3075,9 +3075,9 @@ block:
 	VPDPBUSD          Z12, Z13, Z6
 	VPDPBUSD          Z12, Z14, Z7
 	VPMOVZXBD         512(SI), Z13
+	VPMOVZXBD         544(SI), Z14
 	VCVTDQ2PS         Z13, Z13
 	VMULPS            Z8, Z13, Z13
-	VPMOVZXBD         544(SI), Z14
 	VCVTDQ2PS         Z14, Z14
 	VMULPS            Z10, Z14, Z14
 	VCVTDQ2PS         Z4, Z4
@@ -3089,9 +3089,9 @@ block:
 	VFNMADD231PS.BCST 36(R8), Z14, Z6
 	VFMADD231PS.BCST  32(R8), Z6, Z2
 	VPMOVZXBD         528(SI), Z13
+	VPMOVZXBD         560(SI), Z14
 	VCVTDQ2PS         Z13, Z13
 	VMULPS            Z9, Z13, Z13
-	VPMOVZXBD         560(SI), Z14
 	VCVTDQ2PS         Z14, Z14
 	VMULPS            Z11, Z14, Z14
 	VCVTDQ2PS         Z5, Z5
@@ -3315,9 +3315,9 @@ block:
 	VPDPBUSD          Z20, Z21, Z14
 	VPDPBUSD          Z20, Z22, Z15
 	VPMOVZXBD         512(SI), Z21
+	VPMOVZXBD         544(SI), Z22
 	VCVTDQ2PS         Z21, Z21
 	VMULPS            Z16, Z21, Z21
-	VPMOVZXBD         544(SI), Z22
 	VCVTDQ2PS         Z22, Z22
 	VMULPS            Z18, Z22, Z22
 	VCVTDQ2PS         Z8, Z8
@@ -3337,9 +3337,9 @@ block:
 	VFNMADD231PS.BCST 36(R10), Z22, Z14
 	VFMADD231PS.BCST  32(R10), Z14, Z6
 	VPMOVZXBD         528(SI), Z21
+	VPMOVZXBD         560(SI), Z22
 	VCVTDQ2PS         Z21, Z21
 	VMULPS            Z17, Z21, Z21
-	VPMOVZXBD         560(SI), Z22
 	VCVTDQ2PS         Z22, Z22
 	VMULPS            Z19, Z22, Z22
 	VCVTDQ2PS         Z9, Z9
@@ -3535,9 +3535,9 @@ block:
 	VPDPBUSD          Z8, Z9, Z2
 	VPDPBUSD          Z8, Z10, Z3
 	VPMOVZXBD         640(SI), Z9
+	VPMOVZXBD         672(SI), Z10
 	VCVTDQ2PS         Z9, Z9
 	VMULPS            Z4, Z9, Z9
-	VPMOVZXBD         672(SI), Z10
 	VCVTDQ2PS         Z10, Z10
 	VMULPS            Z6, Z10, Z10
 	VCVTDQ2PS         Z2, Z2
@@ -3545,9 +3545,9 @@ block:
 	VFNMADD231PS.BCST 36(DI), Z10, Z2
 	VFMADD231PS.BCST  32(DI), Z2, Z0
 	VPMOVZXBD         656(SI), Z9
+	VPMOVZXBD         688(SI), Z10
 	VCVTDQ2PS         Z9, Z9
 	VMULPS            Z5, Z9, Z9
-	VPMOVZXBD         688(SI), Z10
 	VCVTDQ2PS         Z10, Z10
 	VMULPS            Z7, Z10, Z10
 	VCVTDQ2PS         Z3, Z3
@@ -3734,9 +3734,9 @@ block:
 	VPDPBUSD          Z12, Z13, Z6
 	VPDPBUSD          Z12, Z14, Z7
 	VPMOVZXBD         640(SI), Z13
+	VPMOVZXBD         672(SI), Z14
 	VCVTDQ2PS         Z13, Z13
 	VMULPS            Z8, Z13, Z13
-	VPMOVZXBD         672(SI), Z14
 	VCVTDQ2PS         Z14, Z14
 	VMULPS            Z10, Z14, Z14
 	VCVTDQ2PS         Z4, Z4
@@ -3748,9 +3748,9 @@ block:
 	VFNMADD231PS.BCST 36(R8), Z14, Z6
 	VFMADD231PS.BCST  32(R8), Z6, Z2
 	VPMOVZXBD         656(SI), Z13
+	VPMOVZXBD         688(SI), Z14
 	VCVTDQ2PS         Z13, Z13
 	VMULPS            Z9, Z13, Z13
-	VPMOVZXBD         688(SI), Z14
 	VCVTDQ2PS         Z14, Z14
 	VMULPS            Z11, Z14, Z14
 	VCVTDQ2PS         Z5, Z5
@@ -4010,9 +4010,9 @@ block:
 	VPDPBUSD          Z20, Z21, Z14
 	VPDPBUSD          Z20, Z22, Z15
 	VPMOVZXBD         640(SI), Z21
+	VPMOVZXBD         672(SI), Z22
 	VCVTDQ2PS         Z21, Z21
 	VMULPS            Z16, Z21, Z21
-	VPMOVZXBD         672(SI), Z22
 	VCVTDQ2PS         Z22, Z22
 	VMULPS            Z18, Z22, Z22
 	VCVTDQ2PS         Z8, Z8
@@ -4032,9 +4032,9 @@ block:
 	VFNMADD231PS.BCST 36(R10), Z22, Z14
 	VFMADD231PS.BCST  32(R10), Z14, Z6
 	VPMOVZXBD         656(SI), Z21
+	VPMOVZXBD         688(SI), Z22
 	VCVTDQ2PS         Z21, Z21
 	VMULPS            Z17, Z21, Z21
-	VPMOVZXBD         688(SI), Z22
 	VCVTDQ2PS         Z22, Z22
 	VMULPS            Z19, Z22, Z22
 	VCVTDQ2PS         Z9, Z9
@@ -4812,6 +4812,2734 @@ block:
 	ADDQ             R12, AX
 	VFMADD231PS      (AX), Z27, Z6
 	VFMADD231PS      64(AX), Z27, Z7
+
+write:
+	MOVQ    DX, AX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    R12, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	ADDQ    R12, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, 64(AX)
+	ADDQ    R12, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, 64(AX)
+	ADDQ    $0x00000080, DX
+	DECQ    R11
+	JNZ     strip
+	VZEROUPPER
+	RET
+
+// func blockGemvQ2_Kx1AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
+// Requires: AVX, AVX512F, AVX512VNNI, MMX+
+TEXT ·blockGemvQ2_Kx1AVX512(SB), NOSPLIT, $0-80
+	MOVL         $0x03030303, AX
+	VPBROADCASTD AX, Z13
+	MOVQ         y+0(FP), DX
+	MOVQ         ldy+8(FP), R12
+	MOVQ         strips+16(FP), SI
+	MOVQ         count+48(FP), R11
+	MOVQ         ahead+64(FP), R13
+
+strip:
+	MOVQ    x+24(FP), DI
+	MOVQ    units+40(FP), CX
+	MOVQ    sums+56(FP), AX
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+
+unit:
+	VCVTPH2PS (SI), Z6
+	VCVTPH2PS 64(SI), Z8
+	VCVTPH2PS 32(SI), Z7
+	VCVTPH2PS 96(SI), Z9
+	ADDQ      $0x00000080, SI
+	MOVL      $0x00000008, BX
+
+block:
+	PREFETCHT1       (SI)(R13*1)
+	PREFETCHT1       64(SI)(R13*1)
+	PREFETCHT1       128(SI)(R13*1)
+	PREFETCHT1       192(SI)(R13*1)
+	PREFETCHT1       256(SI)(R13*1)
+	VPXORD           Z2, Z2, Z2
+	VPXORD           Z3, Z3, Z3
+	VPXORD           Z4, Z4, Z4
+	VPXORD           Z5, Z5, Z5
+	VPANDD           (SI), Z13, Z11
+	VPANDD           64(SI), Z13, Z12
+	VPBROADCASTD     (DI), Z10
+	VPDPBUSD         Z10, Z11, Z2
+	VPDPBUSD         Z10, Z12, Z4
+	VPSRLD           $0x02, (SI), Z11
+	VPANDD           Z13, Z11, Z11
+	VPSRLD           $0x02, 64(SI), Z12
+	VPANDD           Z13, Z12, Z12
+	VPBROADCASTD     4(DI), Z10
+	VPDPBUSD         Z10, Z11, Z2
+	VPDPBUSD         Z10, Z12, Z4
+	VPSRLD           $0x04, (SI), Z11
+	VPANDD           Z13, Z11, Z11
+	VPSRLD           $0x04, 64(SI), Z12
+	VPANDD           Z13, Z12, Z12
+	VPBROADCASTD     8(DI), Z10
+	VPDPBUSD         Z10, Z11, Z2
+	VPDPBUSD         Z10, Z12, Z4
+	VPSRLD           $0x06, (SI), Z11
+	VPANDD           Z13, Z11, Z11
+	VPSRLD           $0x06, 64(SI), Z12
+	VPANDD           Z13, Z12, Z12
+	VPBROADCASTD     12(DI), Z10
+	VPDPBUSD         Z10, Z11, Z2
+	VPDPBUSD         Z10, Z12, Z4
+	VPANDD           128(SI), Z13, Z11
+	VPANDD           192(SI), Z13, Z12
+	VPBROADCASTD     16(DI), Z10
+	VPDPBUSD         Z10, Z11, Z3
+	VPDPBUSD         Z10, Z12, Z5
+	VPSRLD           $0x02, 128(SI), Z11
+	VPANDD           Z13, Z11, Z11
+	VPSRLD           $0x02, 192(SI), Z12
+	VPANDD           Z13, Z12, Z12
+	VPBROADCASTD     20(DI), Z10
+	VPDPBUSD         Z10, Z11, Z3
+	VPDPBUSD         Z10, Z12, Z5
+	VPSRLD           $0x04, 128(SI), Z11
+	VPANDD           Z13, Z11, Z11
+	VPSRLD           $0x04, 192(SI), Z12
+	VPANDD           Z13, Z12, Z12
+	VPBROADCASTD     24(DI), Z10
+	VPDPBUSD         Z10, Z11, Z3
+	VPDPBUSD         Z10, Z12, Z5
+	VPSRLD           $0x06, 128(SI), Z11
+	VPANDD           Z13, Z11, Z11
+	VPSRLD           $0x06, 192(SI), Z12
+	VPANDD           Z13, Z12, Z12
+	VPBROADCASTD     28(DI), Z10
+	VPDPBUSD         Z10, Z11, Z3
+	VPDPBUSD         Z10, Z12, Z5
+	VPMOVZXBD        256(SI), Z11
+	VPSRLD           $0x04, Z11, Z12
+	VPSLLD           $0x1c, Z11, Z11
+	VPSRLD           $0x1c, Z11, Z11
+	VCVTDQ2PS        Z11, Z11
+	VMULPS           Z6, Z11, Z11
+	VCVTDQ2PS        Z12, Z12
+	VMULPS           Z8, Z12, Z12
+	VCVTDQ2PS        Z2, Z2
+	VMULPS           Z11, Z2, Z2
+	VPBROADCASTD     52(DI), Z10
+	VPSRAD           $0x05, Z10, Z10
+	VCVTDQ2PS        Z10, Z10
+	VFMADD231PS      Z10, Z12, Z2
+	VFMADD231PS.BCST 32(DI), Z2, Z0
+	VPMOVZXBD        272(SI), Z11
+	VPSRLD           $0x04, Z11, Z12
+	VPSLLD           $0x1c, Z11, Z11
+	VPSRLD           $0x1c, Z11, Z11
+	VCVTDQ2PS        Z11, Z11
+	VMULPS           Z7, Z11, Z11
+	VCVTDQ2PS        Z12, Z12
+	VMULPS           Z9, Z12, Z12
+	VCVTDQ2PS        Z4, Z4
+	VMULPS           Z11, Z4, Z4
+	VPBROADCASTD     52(DI), Z10
+	VPSRAD           $0x05, Z10, Z10
+	VCVTDQ2PS        Z10, Z10
+	VFMADD231PS      Z10, Z12, Z4
+	VFMADD231PS.BCST 32(DI), Z4, Z1
+	VPMOVZXBD        288(SI), Z11
+	VPSRLD           $0x04, Z11, Z12
+	VPSLLD           $0x1c, Z11, Z11
+	VPSRLD           $0x1c, Z11, Z11
+	VCVTDQ2PS        Z11, Z11
+	VMULPS           Z6, Z11, Z11
+	VCVTDQ2PS        Z12, Z12
+	VMULPS           Z8, Z12, Z12
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           Z11, Z3, Z3
+	VPBROADCASTD     56(DI), Z10
+	VPSRAD           $0x05, Z10, Z10
+	VCVTDQ2PS        Z10, Z10
+	VFMADD231PS      Z10, Z12, Z3
+	VFMADD231PS.BCST 32(DI), Z3, Z0
+	VPMOVZXBD        304(SI), Z11
+	VPSRLD           $0x04, Z11, Z12
+	VPSLLD           $0x1c, Z11, Z11
+	VPSRLD           $0x1c, Z11, Z11
+	VCVTDQ2PS        Z11, Z11
+	VMULPS           Z7, Z11, Z11
+	VCVTDQ2PS        Z12, Z12
+	VMULPS           Z9, Z12, Z12
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           Z11, Z5, Z5
+	VPBROADCASTD     56(DI), Z10
+	VPSRAD           $0x05, Z10, Z10
+	VCVTDQ2PS        Z10, Z10
+	VFMADD231PS      Z10, Z12, Z5
+	VFMADD231PS.BCST 32(DI), Z5, Z1
+	ADDQ             $0x00000140, SI
+	ADDQ             $+64, DI
+	DECQ             BX
+	JNZ              block
+	DECQ             CX
+	JNZ              unit
+	VBROADCASTSS     alpha+72(FP), Z11
+	VMULPS           Z11, Z0, Z0
+	VMULPS           Z11, Z1, Z1
+	MOVL             beta+76(FP), AX
+	ADDL             AX, AX
+	JZ               write
+	VBROADCASTSS     beta+76(FP), Z11
+	MOVQ             DX, AX
+	VFMADD231PS      (AX), Z11, Z0
+	VFMADD231PS      64(AX), Z11, Z1
+
+write:
+	MOVQ    DX, AX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    $0x00000080, DX
+	DECQ    R11
+	JNZ     strip
+	VZEROUPPER
+	RET
+
+// func blockGemvQ2_Kx2AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
+// Requires: AVX, AVX512F, AVX512VNNI, MMX+
+TEXT ·blockGemvQ2_Kx2AVX512(SB), NOSPLIT, $0-80
+	MOVL         $0x03030303, AX
+	VPBROADCASTD AX, Z19
+	MOVQ         y+0(FP), DX
+	MOVQ         ldy+8(FP), R12
+	MOVQ         strips+16(FP), SI
+	MOVQ         count+48(FP), R11
+	MOVQ         ahead+64(FP), R13
+
+strip:
+	MOVQ    x+24(FP), DI
+	MOVQ    DI, R8
+	ADDQ    ldx+32(FP), R8
+	MOVQ    units+40(FP), CX
+	MOVQ    sums+56(FP), AX
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	VMOVUPS 128(AX), Z2
+	VMOVUPS 192(AX), Z3
+
+unit:
+	VCVTPH2PS (SI), Z12
+	VCVTPH2PS 64(SI), Z14
+	VCVTPH2PS 32(SI), Z13
+	VCVTPH2PS 96(SI), Z15
+	ADDQ      $0x00000080, SI
+	MOVL      $0x00000008, BX
+
+block:
+	PREFETCHT1       (SI)(R13*1)
+	PREFETCHT1       64(SI)(R13*1)
+	PREFETCHT1       128(SI)(R13*1)
+	PREFETCHT1       192(SI)(R13*1)
+	PREFETCHT1       256(SI)(R13*1)
+	VPXORD           Z4, Z4, Z4
+	VPXORD           Z5, Z5, Z5
+	VPXORD           Z6, Z6, Z6
+	VPXORD           Z7, Z7, Z7
+	VPXORD           Z8, Z8, Z8
+	VPXORD           Z9, Z9, Z9
+	VPXORD           Z10, Z10, Z10
+	VPXORD           Z11, Z11, Z11
+	VPANDD           (SI), Z19, Z17
+	VPANDD           64(SI), Z19, Z18
+	VPBROADCASTD     (DI), Z16
+	VPDPBUSD         Z16, Z17, Z4
+	VPDPBUSD         Z16, Z18, Z6
+	VPBROADCASTD     (R8), Z16
+	VPDPBUSD         Z16, Z17, Z8
+	VPDPBUSD         Z16, Z18, Z10
+	VPSRLD           $0x02, (SI), Z17
+	VPANDD           Z19, Z17, Z17
+	VPSRLD           $0x02, 64(SI), Z18
+	VPANDD           Z19, Z18, Z18
+	VPBROADCASTD     4(DI), Z16
+	VPDPBUSD         Z16, Z17, Z4
+	VPDPBUSD         Z16, Z18, Z6
+	VPBROADCASTD     4(R8), Z16
+	VPDPBUSD         Z16, Z17, Z8
+	VPDPBUSD         Z16, Z18, Z10
+	VPSRLD           $0x04, (SI), Z17
+	VPANDD           Z19, Z17, Z17
+	VPSRLD           $0x04, 64(SI), Z18
+	VPANDD           Z19, Z18, Z18
+	VPBROADCASTD     8(DI), Z16
+	VPDPBUSD         Z16, Z17, Z4
+	VPDPBUSD         Z16, Z18, Z6
+	VPBROADCASTD     8(R8), Z16
+	VPDPBUSD         Z16, Z17, Z8
+	VPDPBUSD         Z16, Z18, Z10
+	VPSRLD           $0x06, (SI), Z17
+	VPANDD           Z19, Z17, Z17
+	VPSRLD           $0x06, 64(SI), Z18
+	VPANDD           Z19, Z18, Z18
+	VPBROADCASTD     12(DI), Z16
+	VPDPBUSD         Z16, Z17, Z4
+	VPDPBUSD         Z16, Z18, Z6
+	VPBROADCASTD     12(R8), Z16
+	VPDPBUSD         Z16, Z17, Z8
+	VPDPBUSD         Z16, Z18, Z10
+	VPANDD           128(SI), Z19, Z17
+	VPANDD           192(SI), Z19, Z18
+	VPBROADCASTD     16(DI), Z16
+	VPDPBUSD         Z16, Z17, Z5
+	VPDPBUSD         Z16, Z18, Z7
+	VPBROADCASTD     16(R8), Z16
+	VPDPBUSD         Z16, Z17, Z9
+	VPDPBUSD         Z16, Z18, Z11
+	VPSRLD           $0x02, 128(SI), Z17
+	VPANDD           Z19, Z17, Z17
+	VPSRLD           $0x02, 192(SI), Z18
+	VPANDD           Z19, Z18, Z18
+	VPBROADCASTD     20(DI), Z16
+	VPDPBUSD         Z16, Z17, Z5
+	VPDPBUSD         Z16, Z18, Z7
+	VPBROADCASTD     20(R8), Z16
+	VPDPBUSD         Z16, Z17, Z9
+	VPDPBUSD         Z16, Z18, Z11
+	VPSRLD           $0x04, 128(SI), Z17
+	VPANDD           Z19, Z17, Z17
+	VPSRLD           $0x04, 192(SI), Z18
+	VPANDD           Z19, Z18, Z18
+	VPBROADCASTD     24(DI), Z16
+	VPDPBUSD         Z16, Z17, Z5
+	VPDPBUSD         Z16, Z18, Z7
+	VPBROADCASTD     24(R8), Z16
+	VPDPBUSD         Z16, Z17, Z9
+	VPDPBUSD         Z16, Z18, Z11
+	VPSRLD           $0x06, 128(SI), Z17
+	VPANDD           Z19, Z17, Z17
+	VPSRLD           $0x06, 192(SI), Z18
+	VPANDD           Z19, Z18, Z18
+	VPBROADCASTD     28(DI), Z16
+	VPDPBUSD         Z16, Z17, Z5
+	VPDPBUSD         Z16, Z18, Z7
+	VPBROADCASTD     28(R8), Z16
+	VPDPBUSD         Z16, Z17, Z9
+	VPDPBUSD         Z16, Z18, Z11
+	VPMOVZXBD        256(SI), Z17
+	VPSRLD           $0x04, Z17, Z18
+	VPSLLD           $0x1c, Z17, Z17
+	VPSRLD           $0x1c, Z17, Z17
+	VCVTDQ2PS        Z17, Z17
+	VMULPS           Z12, Z17, Z17
+	VCVTDQ2PS        Z18, Z18
+	VMULPS           Z14, Z18, Z18
+	VCVTDQ2PS        Z4, Z4
+	VMULPS           Z17, Z4, Z4
+	VPBROADCASTD     52(DI), Z16
+	VPSRAD           $0x05, Z16, Z16
+	VCVTDQ2PS        Z16, Z16
+	VFMADD231PS      Z16, Z18, Z4
+	VFMADD231PS.BCST 32(DI), Z4, Z0
+	VCVTDQ2PS        Z8, Z8
+	VMULPS           Z17, Z8, Z8
+	VPBROADCASTD     52(R8), Z16
+	VPSRAD           $0x05, Z16, Z16
+	VCVTDQ2PS        Z16, Z16
+	VFMADD231PS      Z16, Z18, Z8
+	VFMADD231PS.BCST 32(R8), Z8, Z2
+	VPMOVZXBD        272(SI), Z17
+	VPSRLD           $0x04, Z17, Z18
+	VPSLLD           $0x1c, Z17, Z17
+	VPSRLD           $0x1c, Z17, Z17
+	VCVTDQ2PS        Z17, Z17
+	VMULPS           Z13, Z17, Z17
+	VCVTDQ2PS        Z18, Z18
+	VMULPS           Z15, Z18, Z18
+	VCVTDQ2PS        Z6, Z6
+	VMULPS           Z17, Z6, Z6
+	VPBROADCASTD     52(DI), Z16
+	VPSRAD           $0x05, Z16, Z16
+	VCVTDQ2PS        Z16, Z16
+	VFMADD231PS      Z16, Z18, Z6
+	VFMADD231PS.BCST 32(DI), Z6, Z1
+	VCVTDQ2PS        Z10, Z10
+	VMULPS           Z17, Z10, Z10
+	VPBROADCASTD     52(R8), Z16
+	VPSRAD           $0x05, Z16, Z16
+	VCVTDQ2PS        Z16, Z16
+	VFMADD231PS      Z16, Z18, Z10
+	VFMADD231PS.BCST 32(R8), Z10, Z3
+	VPMOVZXBD        288(SI), Z17
+	VPSRLD           $0x04, Z17, Z18
+	VPSLLD           $0x1c, Z17, Z17
+	VPSRLD           $0x1c, Z17, Z17
+	VCVTDQ2PS        Z17, Z17
+	VMULPS           Z12, Z17, Z17
+	VCVTDQ2PS        Z18, Z18
+	VMULPS           Z14, Z18, Z18
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           Z17, Z5, Z5
+	VPBROADCASTD     56(DI), Z16
+	VPSRAD           $0x05, Z16, Z16
+	VCVTDQ2PS        Z16, Z16
+	VFMADD231PS      Z16, Z18, Z5
+	VFMADD231PS.BCST 32(DI), Z5, Z0
+	VCVTDQ2PS        Z9, Z9
+	VMULPS           Z17, Z9, Z9
+	VPBROADCASTD     56(R8), Z16
+	VPSRAD           $0x05, Z16, Z16
+	VCVTDQ2PS        Z16, Z16
+	VFMADD231PS      Z16, Z18, Z9
+	VFMADD231PS.BCST 32(R8), Z9, Z2
+	VPMOVZXBD        304(SI), Z17
+	VPSRLD           $0x04, Z17, Z18
+	VPSLLD           $0x1c, Z17, Z17
+	VPSRLD           $0x1c, Z17, Z17
+	VCVTDQ2PS        Z17, Z17
+	VMULPS           Z13, Z17, Z17
+	VCVTDQ2PS        Z18, Z18
+	VMULPS           Z15, Z18, Z18
+	VCVTDQ2PS        Z7, Z7
+	VMULPS           Z17, Z7, Z7
+	VPBROADCASTD     56(DI), Z16
+	VPSRAD           $0x05, Z16, Z16
+	VCVTDQ2PS        Z16, Z16
+	VFMADD231PS      Z16, Z18, Z7
+	VFMADD231PS.BCST 32(DI), Z7, Z1
+	VCVTDQ2PS        Z11, Z11
+	VMULPS           Z17, Z11, Z11
+	VPBROADCASTD     56(R8), Z16
+	VPSRAD           $0x05, Z16, Z16
+	VCVTDQ2PS        Z16, Z16
+	VFMADD231PS      Z16, Z18, Z11
+	VFMADD231PS.BCST 32(R8), Z11, Z3
+	ADDQ             $0x00000140, SI
+	ADDQ             $+64, DI
+	ADDQ             $+64, R8
+	DECQ             BX
+	JNZ              block
+	DECQ             CX
+	JNZ              unit
+	VBROADCASTSS     alpha+72(FP), Z17
+	VMULPS           Z17, Z0, Z0
+	VMULPS           Z17, Z1, Z1
+	VMULPS           Z17, Z2, Z2
+	VMULPS           Z17, Z3, Z3
+	MOVL             beta+76(FP), AX
+	ADDL             AX, AX
+	JZ               write
+	VBROADCASTSS     beta+76(FP), Z17
+	MOVQ             DX, AX
+	VFMADD231PS      (AX), Z17, Z0
+	VFMADD231PS      64(AX), Z17, Z1
+	ADDQ             R12, AX
+	VFMADD231PS      (AX), Z17, Z2
+	VFMADD231PS      64(AX), Z17, Z3
+
+write:
+	MOVQ    DX, AX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    R12, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	ADDQ    $0x00000080, DX
+	DECQ    R11
+	JNZ     strip
+	VZEROUPPER
+	RET
+
+// func blockGemvQ2_Kx4AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
+// Requires: AVX, AVX512F, AVX512VNNI, MMX+
+TEXT ·blockGemvQ2_Kx4AVX512(SB), NOSPLIT, $0-80
+	MOVL         $0x03030303, AX
+	VPBROADCASTD AX, Z31
+	MOVQ         y+0(FP), DX
+	MOVQ         ldy+8(FP), R12
+	MOVQ         strips+16(FP), SI
+	MOVQ         count+48(FP), R11
+	MOVQ         ahead+64(FP), R13
+
+strip:
+	MOVQ    x+24(FP), DI
+	MOVQ    DI, R8
+	ADDQ    ldx+32(FP), R8
+	MOVQ    R8, R9
+	ADDQ    ldx+32(FP), R9
+	MOVQ    R9, R10
+	ADDQ    ldx+32(FP), R10
+	MOVQ    units+40(FP), CX
+	MOVQ    sums+56(FP), AX
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	VMOVUPS 128(AX), Z2
+	VMOVUPS 192(AX), Z3
+	VMOVUPS 256(AX), Z4
+	VMOVUPS 320(AX), Z5
+	VMOVUPS 384(AX), Z6
+	VMOVUPS 448(AX), Z7
+
+unit:
+	VCVTPH2PS (SI), Z24
+	VCVTPH2PS 64(SI), Z26
+	VCVTPH2PS 32(SI), Z25
+	VCVTPH2PS 96(SI), Z27
+	ADDQ      $0x00000080, SI
+	MOVL      $0x00000008, BX
+
+block:
+	PREFETCHT1       (SI)(R13*1)
+	PREFETCHT1       64(SI)(R13*1)
+	PREFETCHT1       128(SI)(R13*1)
+	PREFETCHT1       192(SI)(R13*1)
+	PREFETCHT1       256(SI)(R13*1)
+	VPXORD           Z8, Z8, Z8
+	VPXORD           Z9, Z9, Z9
+	VPXORD           Z10, Z10, Z10
+	VPXORD           Z11, Z11, Z11
+	VPXORD           Z12, Z12, Z12
+	VPXORD           Z13, Z13, Z13
+	VPXORD           Z14, Z14, Z14
+	VPXORD           Z15, Z15, Z15
+	VPXORD           Z16, Z16, Z16
+	VPXORD           Z17, Z17, Z17
+	VPXORD           Z18, Z18, Z18
+	VPXORD           Z19, Z19, Z19
+	VPXORD           Z20, Z20, Z20
+	VPXORD           Z21, Z21, Z21
+	VPXORD           Z22, Z22, Z22
+	VPXORD           Z23, Z23, Z23
+	VPANDD           (SI), Z31, Z29
+	VPANDD           64(SI), Z31, Z30
+	VPBROADCASTD     (DI), Z28
+	VPDPBUSD         Z28, Z29, Z8
+	VPDPBUSD         Z28, Z30, Z10
+	VPBROADCASTD     (R8), Z28
+	VPDPBUSD         Z28, Z29, Z12
+	VPDPBUSD         Z28, Z30, Z14
+	VPBROADCASTD     (R9), Z28
+	VPDPBUSD         Z28, Z29, Z16
+	VPDPBUSD         Z28, Z30, Z18
+	VPBROADCASTD     (R10), Z28
+	VPDPBUSD         Z28, Z29, Z20
+	VPDPBUSD         Z28, Z30, Z22
+	VPSRLD           $0x02, (SI), Z29
+	VPANDD           Z31, Z29, Z29
+	VPSRLD           $0x02, 64(SI), Z30
+	VPANDD           Z31, Z30, Z30
+	VPBROADCASTD     4(DI), Z28
+	VPDPBUSD         Z28, Z29, Z8
+	VPDPBUSD         Z28, Z30, Z10
+	VPBROADCASTD     4(R8), Z28
+	VPDPBUSD         Z28, Z29, Z12
+	VPDPBUSD         Z28, Z30, Z14
+	VPBROADCASTD     4(R9), Z28
+	VPDPBUSD         Z28, Z29, Z16
+	VPDPBUSD         Z28, Z30, Z18
+	VPBROADCASTD     4(R10), Z28
+	VPDPBUSD         Z28, Z29, Z20
+	VPDPBUSD         Z28, Z30, Z22
+	VPSRLD           $0x04, (SI), Z29
+	VPANDD           Z31, Z29, Z29
+	VPSRLD           $0x04, 64(SI), Z30
+	VPANDD           Z31, Z30, Z30
+	VPBROADCASTD     8(DI), Z28
+	VPDPBUSD         Z28, Z29, Z8
+	VPDPBUSD         Z28, Z30, Z10
+	VPBROADCASTD     8(R8), Z28
+	VPDPBUSD         Z28, Z29, Z12
+	VPDPBUSD         Z28, Z30, Z14
+	VPBROADCASTD     8(R9), Z28
+	VPDPBUSD         Z28, Z29, Z16
+	VPDPBUSD         Z28, Z30, Z18
+	VPBROADCASTD     8(R10), Z28
+	VPDPBUSD         Z28, Z29, Z20
+	VPDPBUSD         Z28, Z30, Z22
+	VPSRLD           $0x06, (SI), Z29
+	VPANDD           Z31, Z29, Z29
+	VPSRLD           $0x06, 64(SI), Z30
+	VPANDD           Z31, Z30, Z30
+	VPBROADCASTD     12(DI), Z28
+	VPDPBUSD         Z28, Z29, Z8
+	VPDPBUSD         Z28, Z30, Z10
+	VPBROADCASTD     12(R8), Z28
+	VPDPBUSD         Z28, Z29, Z12
+	VPDPBUSD         Z28, Z30, Z14
+	VPBROADCASTD     12(R9), Z28
+	VPDPBUSD         Z28, Z29, Z16
+	VPDPBUSD         Z28, Z30, Z18
+	VPBROADCASTD     12(R10), Z28
+	VPDPBUSD         Z28, Z29, Z20
+	VPDPBUSD         Z28, Z30, Z22
+	VPANDD           128(SI), Z31, Z29
+	VPANDD           192(SI), Z31, Z30
+	VPBROADCASTD     16(DI), Z28
+	VPDPBUSD         Z28, Z29, Z9
+	VPDPBUSD         Z28, Z30, Z11
+	VPBROADCASTD     16(R8), Z28
+	VPDPBUSD         Z28, Z29, Z13
+	VPDPBUSD         Z28, Z30, Z15
+	VPBROADCASTD     16(R9), Z28
+	VPDPBUSD         Z28, Z29, Z17
+	VPDPBUSD         Z28, Z30, Z19
+	VPBROADCASTD     16(R10), Z28
+	VPDPBUSD         Z28, Z29, Z21
+	VPDPBUSD         Z28, Z30, Z23
+	VPSRLD           $0x02, 128(SI), Z29
+	VPANDD           Z31, Z29, Z29
+	VPSRLD           $0x02, 192(SI), Z30
+	VPANDD           Z31, Z30, Z30
+	VPBROADCASTD     20(DI), Z28
+	VPDPBUSD         Z28, Z29, Z9
+	VPDPBUSD         Z28, Z30, Z11
+	VPBROADCASTD     20(R8), Z28
+	VPDPBUSD         Z28, Z29, Z13
+	VPDPBUSD         Z28, Z30, Z15
+	VPBROADCASTD     20(R9), Z28
+	VPDPBUSD         Z28, Z29, Z17
+	VPDPBUSD         Z28, Z30, Z19
+	VPBROADCASTD     20(R10), Z28
+	VPDPBUSD         Z28, Z29, Z21
+	VPDPBUSD         Z28, Z30, Z23
+	VPSRLD           $0x04, 128(SI), Z29
+	VPANDD           Z31, Z29, Z29
+	VPSRLD           $0x04, 192(SI), Z30
+	VPANDD           Z31, Z30, Z30
+	VPBROADCASTD     24(DI), Z28
+	VPDPBUSD         Z28, Z29, Z9
+	VPDPBUSD         Z28, Z30, Z11
+	VPBROADCASTD     24(R8), Z28
+	VPDPBUSD         Z28, Z29, Z13
+	VPDPBUSD         Z28, Z30, Z15
+	VPBROADCASTD     24(R9), Z28
+	VPDPBUSD         Z28, Z29, Z17
+	VPDPBUSD         Z28, Z30, Z19
+	VPBROADCASTD     24(R10), Z28
+	VPDPBUSD         Z28, Z29, Z21
+	VPDPBUSD         Z28, Z30, Z23
+	VPSRLD           $0x06, 128(SI), Z29
+	VPANDD           Z31, Z29, Z29
+	VPSRLD           $0x06, 192(SI), Z30
+	VPANDD           Z31, Z30, Z30
+	VPBROADCASTD     28(DI), Z28
+	VPDPBUSD         Z28, Z29, Z9
+	VPDPBUSD         Z28, Z30, Z11
+	VPBROADCASTD     28(R8), Z28
+	VPDPBUSD         Z28, Z29, Z13
+	VPDPBUSD         Z28, Z30, Z15
+	VPBROADCASTD     28(R9), Z28
+	VPDPBUSD         Z28, Z29, Z17
+	VPDPBUSD         Z28, Z30, Z19
+	VPBROADCASTD     28(R10), Z28
+	VPDPBUSD         Z28, Z29, Z21
+	VPDPBUSD         Z28, Z30, Z23
+	VPMOVZXBD        256(SI), Z29
+	VPSRLD           $0x04, Z29, Z30
+	VPSLLD           $0x1c, Z29, Z29
+	VPSRLD           $0x1c, Z29, Z29
+	VCVTDQ2PS        Z29, Z29
+	VMULPS           Z24, Z29, Z29
+	VCVTDQ2PS        Z30, Z30
+	VMULPS           Z26, Z30, Z30
+	VCVTDQ2PS        Z8, Z8
+	VMULPS           Z29, Z8, Z8
+	VPBROADCASTD     52(DI), Z28
+	VPSRAD           $0x05, Z28, Z28
+	VCVTDQ2PS        Z28, Z28
+	VFMADD231PS      Z28, Z30, Z8
+	VFMADD231PS.BCST 32(DI), Z8, Z0
+	VCVTDQ2PS        Z12, Z12
+	VMULPS           Z29, Z12, Z12
+	VPBROADCASTD     52(R8), Z28
+	VPSRAD           $0x05, Z28, Z28
+	VCVTDQ2PS        Z28, Z28
+	VFMADD231PS      Z28, Z30, Z12
+	VFMADD231PS.BCST 32(R8), Z12, Z2
+	VCVTDQ2PS        Z16, Z16
+	VMULPS           Z29, Z16, Z16
+	VPBROADCASTD     52(R9), Z28
+	VPSRAD           $0x05, Z28, Z28
+	VCVTDQ2PS        Z28, Z28
+	VFMADD231PS      Z28, Z30, Z16
+	VFMADD231PS.BCST 32(R9), Z16, Z4
+	VCVTDQ2PS        Z20, Z20
+	VMULPS           Z29, Z20, Z20
+	VPBROADCASTD     52(R10), Z28
+	VPSRAD           $0x05, Z28, Z28
+	VCVTDQ2PS        Z28, Z28
+	VFMADD231PS      Z28, Z30, Z20
+	VFMADD231PS.BCST 32(R10), Z20, Z6
+	VPMOVZXBD        272(SI), Z29
+	VPSRLD           $0x04, Z29, Z30
+	VPSLLD           $0x1c, Z29, Z29
+	VPSRLD           $0x1c, Z29, Z29
+	VCVTDQ2PS        Z29, Z29
+	VMULPS           Z25, Z29, Z29
+	VCVTDQ2PS        Z30, Z30
+	VMULPS           Z27, Z30, Z30
+	VCVTDQ2PS        Z10, Z10
+	VMULPS           Z29, Z10, Z10
+	VPBROADCASTD     52(DI), Z28
+	VPSRAD           $0x05, Z28, Z28
+	VCVTDQ2PS        Z28, Z28
+	VFMADD231PS      Z28, Z30, Z10
+	VFMADD231PS.BCST 32(DI), Z10, Z1
+	VCVTDQ2PS        Z14, Z14
+	VMULPS           Z29, Z14, Z14
+	VPBROADCASTD     52(R8), Z28
+	VPSRAD           $0x05, Z28, Z28
+	VCVTDQ2PS        Z28, Z28
+	VFMADD231PS      Z28, Z30, Z14
+	VFMADD231PS.BCST 32(R8), Z14, Z3
+	VCVTDQ2PS        Z18, Z18
+	VMULPS           Z29, Z18, Z18
+	VPBROADCASTD     52(R9), Z28
+	VPSRAD           $0x05, Z28, Z28
+	VCVTDQ2PS        Z28, Z28
+	VFMADD231PS      Z28, Z30, Z18
+	VFMADD231PS.BCST 32(R9), Z18, Z5
+	VCVTDQ2PS        Z22, Z22
+	VMULPS           Z29, Z22, Z22
+	VPBROADCASTD     52(R10), Z28
+	VPSRAD           $0x05, Z28, Z28
+	VCVTDQ2PS        Z28, Z28
+	VFMADD231PS      Z28, Z30, Z22
+	VFMADD231PS.BCST 32(R10), Z22, Z7
+	VPMOVZXBD        288(SI), Z29
+	VPSRLD           $0x04, Z29, Z30
+	VPSLLD           $0x1c, Z29, Z29
+	VPSRLD           $0x1c, Z29, Z29
+	VCVTDQ2PS        Z29, Z29
+	VMULPS           Z24, Z29, Z29
+	VCVTDQ2PS        Z30, Z30
+	VMULPS           Z26, Z30, Z30
+	VCVTDQ2PS        Z9, Z9
+	VMULPS           Z29, Z9, Z9
+	VPBROADCASTD     56(DI), Z28
+	VPSRAD           $0x05, Z28, Z28
+	VCVTDQ2PS        Z28, Z28
+	VFMADD231PS      Z28, Z30, Z9
+	VFMADD231PS.BCST 32(DI), Z9, Z0
+	VCVTDQ2PS        Z13, Z13
+	VMULPS           Z29, Z13, Z13
+	VPBROADCASTD     56(R8), Z28
+	VPSRAD           $0x05, Z28, Z28
+	VCVTDQ2PS        Z28, Z28
+	VFMADD231PS      Z28, Z30, Z13
+	VFMADD231PS.BCST 32(R8), Z13, Z2
+	VCVTDQ2PS        Z17, Z17
+	VMULPS           Z29, Z17, Z17
+	VPBROADCASTD     56(R9), Z28
+	VPSRAD           $0x05, Z28, Z28
+	VCVTDQ2PS        Z28, Z28
+	VFMADD231PS      Z28, Z30, Z17
+	VFMADD231PS.BCST 32(R9), Z17, Z4
+	VCVTDQ2PS        Z21, Z21
+	VMULPS           Z29, Z21, Z21
+	VPBROADCASTD     56(R10), Z28
+	VPSRAD           $0x05, Z28, Z28
+	VCVTDQ2PS        Z28, Z28
+	VFMADD231PS      Z28, Z30, Z21
+	VFMADD231PS.BCST 32(R10), Z21, Z6
+	VPMOVZXBD        304(SI), Z29
+	VPSRLD           $0x04, Z29, Z30
+	VPSLLD           $0x1c, Z29, Z29
+	VPSRLD           $0x1c, Z29, Z29
+	VCVTDQ2PS        Z29, Z29
+	VMULPS           Z25, Z29, Z29
+	VCVTDQ2PS        Z30, Z30
+	VMULPS           Z27, Z30, Z30
+	VCVTDQ2PS        Z11, Z11
+	VMULPS           Z29, Z11, Z11
+	VPBROADCASTD     56(DI), Z28
+	VPSRAD           $0x05, Z28, Z28
+	VCVTDQ2PS        Z28, Z28
+	VFMADD231PS      Z28, Z30, Z11
+	VFMADD231PS.BCST 32(DI), Z11, Z1
+	VCVTDQ2PS        Z15, Z15
+	VMULPS           Z29, Z15, Z15
+	VPBROADCASTD     56(R8), Z28
+	VPSRAD           $0x05, Z28, Z28
+	VCVTDQ2PS        Z28, Z28
+	VFMADD231PS      Z28, Z30, Z15
+	VFMADD231PS.BCST 32(R8), Z15, Z3
+	VCVTDQ2PS        Z19, Z19
+	VMULPS           Z29, Z19, Z19
+	VPBROADCASTD     56(R9), Z28
+	VPSRAD           $0x05, Z28, Z28
+	VCVTDQ2PS        Z28, Z28
+	VFMADD231PS      Z28, Z30, Z19
+	VFMADD231PS.BCST 32(R9), Z19, Z5
+	VCVTDQ2PS        Z23, Z23
+	VMULPS           Z29, Z23, Z23
+	VPBROADCASTD     56(R10), Z28
+	VPSRAD           $0x05, Z28, Z28
+	VCVTDQ2PS        Z28, Z28
+	VFMADD231PS      Z28, Z30, Z23
+	VFMADD231PS.BCST 32(R10), Z23, Z7
+	ADDQ             $0x00000140, SI
+	ADDQ             $+64, DI
+	ADDQ             $+64, R8
+	ADDQ             $+64, R9
+	ADDQ             $+64, R10
+	DECQ             BX
+	JNZ              block
+	DECQ             CX
+	JNZ              unit
+	VBROADCASTSS     alpha+72(FP), Z29
+	VMULPS           Z29, Z0, Z0
+	VMULPS           Z29, Z1, Z1
+	VMULPS           Z29, Z2, Z2
+	VMULPS           Z29, Z3, Z3
+	VMULPS           Z29, Z4, Z4
+	VMULPS           Z29, Z5, Z5
+	VMULPS           Z29, Z6, Z6
+	VMULPS           Z29, Z7, Z7
+	MOVL             beta+76(FP), AX
+	ADDL             AX, AX
+	JZ               write
+	VBROADCASTSS     beta+76(FP), Z29
+	MOVQ             DX, AX
+	VFMADD231PS      (AX), Z29, Z0
+	VFMADD231PS      64(AX), Z29, Z1
+	ADDQ             R12, AX
+	VFMADD231PS      (AX), Z29, Z2
+	VFMADD231PS      64(AX), Z29, Z3
+	ADDQ             R12, AX
+	VFMADD231PS      (AX), Z29, Z4
+	VFMADD231PS      64(AX), Z29, Z5
+	ADDQ             R12, AX
+	VFMADD231PS      (AX), Z29, Z6
+	VFMADD231PS      64(AX), Z29, Z7
+
+write:
+	MOVQ    DX, AX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    R12, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	ADDQ    R12, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, 64(AX)
+	ADDQ    R12, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, 64(AX)
+	ADDQ    $0x00000080, DX
+	DECQ    R11
+	JNZ     strip
+	VZEROUPPER
+	RET
+
+// func blockGemvQ3_Kx1AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+TEXT ·blockGemvQ3_Kx1AVX512(SB), NOSPLIT, $0-80
+	MOVL         $0x03030303, AX
+	VPBROADCASTD AX, Z11
+	MOVL         $0x04040404, AX
+	VPBROADCASTD AX, Z12
+	MOVQ         y+0(FP), DX
+	MOVQ         ldy+8(FP), R12
+	MOVQ         strips+16(FP), SI
+	MOVQ         count+48(FP), R11
+	MOVQ         ahead+64(FP), R13
+
+strip:
+	MOVQ    x+24(FP), DI
+	MOVQ    units+40(FP), CX
+	MOVQ    sums+56(FP), AX
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+
+unit:
+	VCVTPH2PS (SI), Z6
+	VCVTPH2PS 32(SI), Z7
+	ADDQ      $+64, SI
+	MOVL      $0x00000008, BX
+
+block:
+	PREFETCHT1       (SI)(R13*1)
+	PREFETCHT1       64(SI)(R13*1)
+	PREFETCHT1       128(SI)(R13*1)
+	PREFETCHT1       192(SI)(R13*1)
+	PREFETCHT1       256(SI)(R13*1)
+	PREFETCHT1       320(SI)(R13*1)
+	PREFETCHT1       384(SI)(R13*1)
+	VPBROADCASTD     52(DI), Z2
+	VPSRAD           $0x03, Z2, Z2
+	VPBROADCASTD     56(DI), Z3
+	VPSRAD           $0x03, Z3, Z3
+	VPBROADCASTD     52(DI), Z4
+	VPSRAD           $0x03, Z4, Z4
+	VPBROADCASTD     56(DI), Z5
+	VPSRAD           $0x03, Z5, Z5
+	VPANDD           (SI), Z11, Z9
+	KMOVQ            256(SI), K1
+	VPADDB           Z12, Z9, K1, Z9
+	VPANDD           64(SI), Z11, Z10
+	KMOVQ            264(SI), K1
+	VPADDB           Z12, Z10, K1, Z10
+	VPBROADCASTD     (DI), Z8
+	VPDPBUSD         Z8, Z9, Z2
+	VPDPBUSD         Z8, Z10, Z4
+	VPSRLD           $0x02, (SI), Z9
+	VPANDD           Z11, Z9, Z9
+	KMOVQ            272(SI), K1
+	VPADDB           Z12, Z9, K1, Z9
+	VPSRLD           $0x02, 64(SI), Z10
+	VPANDD           Z11, Z10, Z10
+	KMOVQ            280(SI), K1
+	VPADDB           Z12, Z10, K1, Z10
+	VPBROADCASTD     4(DI), Z8
+	VPDPBUSD         Z8, Z9, Z2
+	VPDPBUSD         Z8, Z10, Z4
+	VPSRLD           $0x04, (SI), Z9
+	VPANDD           Z11, Z9, Z9
+	KMOVQ            288(SI), K1
+	VPADDB           Z12, Z9, K1, Z9
+	VPSRLD           $0x04, 64(SI), Z10
+	VPANDD           Z11, Z10, Z10
+	KMOVQ            296(SI), K1
+	VPADDB           Z12, Z10, K1, Z10
+	VPBROADCASTD     8(DI), Z8
+	VPDPBUSD         Z8, Z9, Z2
+	VPDPBUSD         Z8, Z10, Z4
+	VPSRLD           $0x06, (SI), Z9
+	VPANDD           Z11, Z9, Z9
+	KMOVQ            304(SI), K1
+	VPADDB           Z12, Z9, K1, Z9
+	VPSRLD           $0x06, 64(SI), Z10
+	VPANDD           Z11, Z10, Z10
+	KMOVQ            312(SI), K1
+	VPADDB           Z12, Z10, K1, Z10
+	VPBROADCASTD     12(DI), Z8
+	VPDPBUSD         Z8, Z9, Z2
+	VPDPBUSD         Z8, Z10, Z4
+	VPANDD           128(SI), Z11, Z9
+	KMOVQ            320(SI), K1
+	VPADDB           Z12, Z9, K1, Z9
+	VPANDD           192(SI), Z11, Z10
+	KMOVQ            328(SI), K1
+	VPADDB           Z12, Z10, K1, Z10
+	VPBROADCASTD     16(DI), Z8
+	VPDPBUSD         Z8, Z9, Z3
+	VPDPBUSD         Z8, Z10, Z5
+	VPSRLD           $0x02, 128(SI), Z9
+	VPANDD           Z11, Z9, Z9
+	KMOVQ            336(SI), K1
+	VPADDB           Z12, Z9, K1, Z9
+	VPSRLD           $0x02, 192(SI), Z10
+	VPANDD           Z11, Z10, Z10
+	KMOVQ            344(SI), K1
+	VPADDB           Z12, Z10, K1, Z10
+	VPBROADCASTD     20(DI), Z8
+	VPDPBUSD         Z8, Z9, Z3
+	VPDPBUSD         Z8, Z10, Z5
+	VPSRLD           $0x04, 128(SI), Z9
+	VPANDD           Z11, Z9, Z9
+	KMOVQ            352(SI), K1
+	VPADDB           Z12, Z9, K1, Z9
+	VPSRLD           $0x04, 192(SI), Z10
+	VPANDD           Z11, Z10, Z10
+	KMOVQ            360(SI), K1
+	VPADDB           Z12, Z10, K1, Z10
+	VPBROADCASTD     24(DI), Z8
+	VPDPBUSD         Z8, Z9, Z3
+	VPDPBUSD         Z8, Z10, Z5
+	VPSRLD           $0x06, 128(SI), Z9
+	VPANDD           Z11, Z9, Z9
+	KMOVQ            368(SI), K1
+	VPADDB           Z12, Z9, K1, Z9
+	VPSRLD           $0x06, 192(SI), Z10
+	VPANDD           Z11, Z10, Z10
+	KMOVQ            376(SI), K1
+	VPADDB           Z12, Z10, K1, Z10
+	VPBROADCASTD     28(DI), Z8
+	VPDPBUSD         Z8, Z9, Z3
+	VPDPBUSD         Z8, Z10, Z5
+	VPMOVSXBD        384(SI), Z9
+	VCVTDQ2PS        Z9, Z9
+	VMULPS           Z6, Z9, Z9
+	VCVTDQ2PS        Z2, Z2
+	VMULPS           Z9, Z2, Z2
+	VFMADD231PS.BCST 32(DI), Z2, Z0
+	VPMOVSXBD        400(SI), Z9
+	VCVTDQ2PS        Z9, Z9
+	VMULPS           Z7, Z9, Z9
+	VCVTDQ2PS        Z4, Z4
+	VMULPS           Z9, Z4, Z4
+	VFMADD231PS.BCST 32(DI), Z4, Z1
+	VPMOVSXBD        416(SI), Z9
+	VCVTDQ2PS        Z9, Z9
+	VMULPS           Z6, Z9, Z9
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           Z9, Z3, Z3
+	VFMADD231PS.BCST 32(DI), Z3, Z0
+	VPMOVSXBD        432(SI), Z9
+	VCVTDQ2PS        Z9, Z9
+	VMULPS           Z7, Z9, Z9
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           Z9, Z5, Z5
+	VFMADD231PS.BCST 32(DI), Z5, Z1
+	ADDQ             $0x000001c0, SI
+	ADDQ             $+64, DI
+	DECQ             BX
+	JNZ              block
+	DECQ             CX
+	JNZ              unit
+	VBROADCASTSS     alpha+72(FP), Z9
+	VMULPS           Z9, Z0, Z0
+	VMULPS           Z9, Z1, Z1
+	MOVL             beta+76(FP), AX
+	ADDL             AX, AX
+	JZ               write
+	VBROADCASTSS     beta+76(FP), Z9
+	MOVQ             DX, AX
+	VFMADD231PS      (AX), Z9, Z0
+	VFMADD231PS      64(AX), Z9, Z1
+
+write:
+	MOVQ    DX, AX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    $0x00000080, DX
+	DECQ    R11
+	JNZ     strip
+	VZEROUPPER
+	RET
+
+// func blockGemvQ3_Kx2AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+TEXT ·blockGemvQ3_Kx2AVX512(SB), NOSPLIT, $0-80
+	MOVL         $0x03030303, AX
+	VPBROADCASTD AX, Z17
+	MOVL         $0x04040404, AX
+	VPBROADCASTD AX, Z18
+	MOVQ         y+0(FP), DX
+	MOVQ         ldy+8(FP), R12
+	MOVQ         strips+16(FP), SI
+	MOVQ         count+48(FP), R11
+	MOVQ         ahead+64(FP), R13
+
+strip:
+	MOVQ    x+24(FP), DI
+	MOVQ    DI, R8
+	ADDQ    ldx+32(FP), R8
+	MOVQ    units+40(FP), CX
+	MOVQ    sums+56(FP), AX
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	VMOVUPS 128(AX), Z2
+	VMOVUPS 192(AX), Z3
+
+unit:
+	VCVTPH2PS (SI), Z12
+	VCVTPH2PS 32(SI), Z13
+	ADDQ      $+64, SI
+	MOVL      $0x00000008, BX
+
+block:
+	PREFETCHT1       (SI)(R13*1)
+	PREFETCHT1       64(SI)(R13*1)
+	PREFETCHT1       128(SI)(R13*1)
+	PREFETCHT1       192(SI)(R13*1)
+	PREFETCHT1       256(SI)(R13*1)
+	PREFETCHT1       320(SI)(R13*1)
+	PREFETCHT1       384(SI)(R13*1)
+	VPBROADCASTD     52(DI), Z4
+	VPSRAD           $0x03, Z4, Z4
+	VPBROADCASTD     56(DI), Z5
+	VPSRAD           $0x03, Z5, Z5
+	VPBROADCASTD     52(DI), Z6
+	VPSRAD           $0x03, Z6, Z6
+	VPBROADCASTD     56(DI), Z7
+	VPSRAD           $0x03, Z7, Z7
+	VPBROADCASTD     52(R8), Z8
+	VPSRAD           $0x03, Z8, Z8
+	VPBROADCASTD     56(R8), Z9
+	VPSRAD           $0x03, Z9, Z9
+	VPBROADCASTD     52(R8), Z10
+	VPSRAD           $0x03, Z10, Z10
+	VPBROADCASTD     56(R8), Z11
+	VPSRAD           $0x03, Z11, Z11
+	VPANDD           (SI), Z17, Z15
+	KMOVQ            256(SI), K1
+	VPADDB           Z18, Z15, K1, Z15
+	VPANDD           64(SI), Z17, Z16
+	KMOVQ            264(SI), K1
+	VPADDB           Z18, Z16, K1, Z16
+	VPBROADCASTD     (DI), Z14
+	VPDPBUSD         Z14, Z15, Z4
+	VPDPBUSD         Z14, Z16, Z6
+	VPBROADCASTD     (R8), Z14
+	VPDPBUSD         Z14, Z15, Z8
+	VPDPBUSD         Z14, Z16, Z10
+	VPSRLD           $0x02, (SI), Z15
+	VPANDD           Z17, Z15, Z15
+	KMOVQ            272(SI), K1
+	VPADDB           Z18, Z15, K1, Z15
+	VPSRLD           $0x02, 64(SI), Z16
+	VPANDD           Z17, Z16, Z16
+	KMOVQ            280(SI), K1
+	VPADDB           Z18, Z16, K1, Z16
+	VPBROADCASTD     4(DI), Z14
+	VPDPBUSD         Z14, Z15, Z4
+	VPDPBUSD         Z14, Z16, Z6
+	VPBROADCASTD     4(R8), Z14
+	VPDPBUSD         Z14, Z15, Z8
+	VPDPBUSD         Z14, Z16, Z10
+	VPSRLD           $0x04, (SI), Z15
+	VPANDD           Z17, Z15, Z15
+	KMOVQ            288(SI), K1
+	VPADDB           Z18, Z15, K1, Z15
+	VPSRLD           $0x04, 64(SI), Z16
+	VPANDD           Z17, Z16, Z16
+	KMOVQ            296(SI), K1
+	VPADDB           Z18, Z16, K1, Z16
+	VPBROADCASTD     8(DI), Z14
+	VPDPBUSD         Z14, Z15, Z4
+	VPDPBUSD         Z14, Z16, Z6
+	VPBROADCASTD     8(R8), Z14
+	VPDPBUSD         Z14, Z15, Z8
+	VPDPBUSD         Z14, Z16, Z10
+	VPSRLD           $0x06, (SI), Z15
+	VPANDD           Z17, Z15, Z15
+	KMOVQ            304(SI), K1
+	VPADDB           Z18, Z15, K1, Z15
+	VPSRLD           $0x06, 64(SI), Z16
+	VPANDD           Z17, Z16, Z16
+	KMOVQ            312(SI), K1
+	VPADDB           Z18, Z16, K1, Z16
+	VPBROADCASTD     12(DI), Z14
+	VPDPBUSD         Z14, Z15, Z4
+	VPDPBUSD         Z14, Z16, Z6
+	VPBROADCASTD     12(R8), Z14
+	VPDPBUSD         Z14, Z15, Z8
+	VPDPBUSD         Z14, Z16, Z10
+	VPANDD           128(SI), Z17, Z15
+	KMOVQ            320(SI), K1
+	VPADDB           Z18, Z15, K1, Z15
+	VPANDD           192(SI), Z17, Z16
+	KMOVQ            328(SI), K1
+	VPADDB           Z18, Z16, K1, Z16
+	VPBROADCASTD     16(DI), Z14
+	VPDPBUSD         Z14, Z15, Z5
+	VPDPBUSD         Z14, Z16, Z7
+	VPBROADCASTD     16(R8), Z14
+	VPDPBUSD         Z14, Z15, Z9
+	VPDPBUSD         Z14, Z16, Z11
+	VPSRLD           $0x02, 128(SI), Z15
+	VPANDD           Z17, Z15, Z15
+	KMOVQ            336(SI), K1
+	VPADDB           Z18, Z15, K1, Z15
+	VPSRLD           $0x02, 192(SI), Z16
+	VPANDD           Z17, Z16, Z16
+	KMOVQ            344(SI), K1
+	VPADDB           Z18, Z16, K1, Z16
+	VPBROADCASTD     20(DI), Z14
+	VPDPBUSD         Z14, Z15, Z5
+	VPDPBUSD         Z14, Z16, Z7
+	VPBROADCASTD     20(R8), Z14
+	VPDPBUSD         Z14, Z15, Z9
+	VPDPBUSD         Z14, Z16, Z11
+	VPSRLD           $0x04, 128(SI), Z15
+	VPANDD           Z17, Z15, Z15
+	KMOVQ            352(SI), K1
+	VPADDB           Z18, Z15, K1, Z15
+	VPSRLD           $0x04, 192(SI), Z16
+	VPANDD           Z17, Z16, Z16
+	KMOVQ            360(SI), K1
+	VPADDB           Z18, Z16, K1, Z16
+	VPBROADCASTD     24(DI), Z14
+	VPDPBUSD         Z14, Z15, Z5
+	VPDPBUSD         Z14, Z16, Z7
+	VPBROADCASTD     24(R8), Z14
+	VPDPBUSD         Z14, Z15, Z9
+	VPDPBUSD         Z14, Z16, Z11
+	VPSRLD           $0x06, 128(SI), Z15
+	VPANDD           Z17, Z15, Z15
+	KMOVQ            368(SI), K1
+	VPADDB           Z18, Z15, K1, Z15
+	VPSRLD           $0x06, 192(SI), Z16
+	VPANDD           Z17, Z16, Z16
+	KMOVQ            376(SI), K1
+	VPADDB           Z18, Z16, K1, Z16
+	VPBROADCASTD     28(DI), Z14
+	VPDPBUSD         Z14, Z15, Z5
+	VPDPBUSD         Z14, Z16, Z7
+	VPBROADCASTD     28(R8), Z14
+	VPDPBUSD         Z14, Z15, Z9
+	VPDPBUSD         Z14, Z16, Z11
+	VPMOVSXBD        384(SI), Z15
+	VCVTDQ2PS        Z15, Z15
+	VMULPS           Z12, Z15, Z15
+	VCVTDQ2PS        Z4, Z4
+	VMULPS           Z15, Z4, Z4
+	VFMADD231PS.BCST 32(DI), Z4, Z0
+	VCVTDQ2PS        Z8, Z8
+	VMULPS           Z15, Z8, Z8
+	VFMADD231PS.BCST 32(R8), Z8, Z2
+	VPMOVSXBD        400(SI), Z15
+	VCVTDQ2PS        Z15, Z15
+	VMULPS           Z13, Z15, Z15
+	VCVTDQ2PS        Z6, Z6
+	VMULPS           Z15, Z6, Z6
+	VFMADD231PS.BCST 32(DI), Z6, Z1
+	VCVTDQ2PS        Z10, Z10
+	VMULPS           Z15, Z10, Z10
+	VFMADD231PS.BCST 32(R8), Z10, Z3
+	VPMOVSXBD        416(SI), Z15
+	VCVTDQ2PS        Z15, Z15
+	VMULPS           Z12, Z15, Z15
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           Z15, Z5, Z5
+	VFMADD231PS.BCST 32(DI), Z5, Z0
+	VCVTDQ2PS        Z9, Z9
+	VMULPS           Z15, Z9, Z9
+	VFMADD231PS.BCST 32(R8), Z9, Z2
+	VPMOVSXBD        432(SI), Z15
+	VCVTDQ2PS        Z15, Z15
+	VMULPS           Z13, Z15, Z15
+	VCVTDQ2PS        Z7, Z7
+	VMULPS           Z15, Z7, Z7
+	VFMADD231PS.BCST 32(DI), Z7, Z1
+	VCVTDQ2PS        Z11, Z11
+	VMULPS           Z15, Z11, Z11
+	VFMADD231PS.BCST 32(R8), Z11, Z3
+	ADDQ             $0x000001c0, SI
+	ADDQ             $+64, DI
+	ADDQ             $+64, R8
+	DECQ             BX
+	JNZ              block
+	DECQ             CX
+	JNZ              unit
+	VBROADCASTSS     alpha+72(FP), Z15
+	VMULPS           Z15, Z0, Z0
+	VMULPS           Z15, Z1, Z1
+	VMULPS           Z15, Z2, Z2
+	VMULPS           Z15, Z3, Z3
+	MOVL             beta+76(FP), AX
+	ADDL             AX, AX
+	JZ               write
+	VBROADCASTSS     beta+76(FP), Z15
+	MOVQ             DX, AX
+	VFMADD231PS      (AX), Z15, Z0
+	VFMADD231PS      64(AX), Z15, Z1
+	ADDQ             R12, AX
+	VFMADD231PS      (AX), Z15, Z2
+	VFMADD231PS      64(AX), Z15, Z3
+
+write:
+	MOVQ    DX, AX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    R12, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	ADDQ    $0x00000080, DX
+	DECQ    R11
+	JNZ     strip
+	VZEROUPPER
+	RET
+
+// func blockGemvQ3_Kx4AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+TEXT ·blockGemvQ3_Kx4AVX512(SB), NOSPLIT, $0-80
+	MOVL         $0x03030303, AX
+	VPBROADCASTD AX, Z29
+	MOVL         $0x04040404, AX
+	VPBROADCASTD AX, Z30
+	MOVQ         y+0(FP), DX
+	MOVQ         ldy+8(FP), R12
+	MOVQ         strips+16(FP), SI
+	MOVQ         count+48(FP), R11
+	MOVQ         ahead+64(FP), R13
+
+strip:
+	MOVQ    x+24(FP), DI
+	MOVQ    DI, R8
+	ADDQ    ldx+32(FP), R8
+	MOVQ    R8, R9
+	ADDQ    ldx+32(FP), R9
+	MOVQ    R9, R10
+	ADDQ    ldx+32(FP), R10
+	MOVQ    units+40(FP), CX
+	MOVQ    sums+56(FP), AX
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	VMOVUPS 128(AX), Z2
+	VMOVUPS 192(AX), Z3
+	VMOVUPS 256(AX), Z4
+	VMOVUPS 320(AX), Z5
+	VMOVUPS 384(AX), Z6
+	VMOVUPS 448(AX), Z7
+
+unit:
+	VCVTPH2PS (SI), Z24
+	VCVTPH2PS 32(SI), Z25
+	ADDQ      $+64, SI
+	MOVL      $0x00000008, BX
+
+block:
+	PREFETCHT1       (SI)(R13*1)
+	PREFETCHT1       64(SI)(R13*1)
+	PREFETCHT1       128(SI)(R13*1)
+	PREFETCHT1       192(SI)(R13*1)
+	PREFETCHT1       256(SI)(R13*1)
+	PREFETCHT1       320(SI)(R13*1)
+	PREFETCHT1       384(SI)(R13*1)
+	VPBROADCASTD     52(DI), Z8
+	VPSRAD           $0x03, Z8, Z8
+	VPBROADCASTD     56(DI), Z9
+	VPSRAD           $0x03, Z9, Z9
+	VPBROADCASTD     52(DI), Z10
+	VPSRAD           $0x03, Z10, Z10
+	VPBROADCASTD     56(DI), Z11
+	VPSRAD           $0x03, Z11, Z11
+	VPBROADCASTD     52(R8), Z12
+	VPSRAD           $0x03, Z12, Z12
+	VPBROADCASTD     56(R8), Z13
+	VPSRAD           $0x03, Z13, Z13
+	VPBROADCASTD     52(R8), Z14
+	VPSRAD           $0x03, Z14, Z14
+	VPBROADCASTD     56(R8), Z15
+	VPSRAD           $0x03, Z15, Z15
+	VPBROADCASTD     52(R9), Z16
+	VPSRAD           $0x03, Z16, Z16
+	VPBROADCASTD     56(R9), Z17
+	VPSRAD           $0x03, Z17, Z17
+	VPBROADCASTD     52(R9), Z18
+	VPSRAD           $0x03, Z18, Z18
+	VPBROADCASTD     56(R9), Z19
+	VPSRAD           $0x03, Z19, Z19
+	VPBROADCASTD     52(R10), Z20
+	VPSRAD           $0x03, Z20, Z20
+	VPBROADCASTD     56(R10), Z21
+	VPSRAD           $0x03, Z21, Z21
+	VPBROADCASTD     52(R10), Z22
+	VPSRAD           $0x03, Z22, Z22
+	VPBROADCASTD     56(R10), Z23
+	VPSRAD           $0x03, Z23, Z23
+	VPANDD           (SI), Z29, Z27
+	KMOVQ            256(SI), K1
+	VPADDB           Z30, Z27, K1, Z27
+	VPANDD           64(SI), Z29, Z28
+	KMOVQ            264(SI), K1
+	VPADDB           Z30, Z28, K1, Z28
+	VPBROADCASTD     (DI), Z26
+	VPDPBUSD         Z26, Z27, Z8
+	VPDPBUSD         Z26, Z28, Z10
+	VPBROADCASTD     (R8), Z26
+	VPDPBUSD         Z26, Z27, Z12
+	VPDPBUSD         Z26, Z28, Z14
+	VPBROADCASTD     (R9), Z26
+	VPDPBUSD         Z26, Z27, Z16
+	VPDPBUSD         Z26, Z28, Z18
+	VPBROADCASTD     (R10), Z26
+	VPDPBUSD         Z26, Z27, Z20
+	VPDPBUSD         Z26, Z28, Z22
+	VPSRLD           $0x02, (SI), Z27
+	VPANDD           Z29, Z27, Z27
+	KMOVQ            272(SI), K1
+	VPADDB           Z30, Z27, K1, Z27
+	VPSRLD           $0x02, 64(SI), Z28
+	VPANDD           Z29, Z28, Z28
+	KMOVQ            280(SI), K1
+	VPADDB           Z30, Z28, K1, Z28
+	VPBROADCASTD     4(DI), Z26
+	VPDPBUSD         Z26, Z27, Z8
+	VPDPBUSD         Z26, Z28, Z10
+	VPBROADCASTD     4(R8), Z26
+	VPDPBUSD         Z26, Z27, Z12
+	VPDPBUSD         Z26, Z28, Z14
+	VPBROADCASTD     4(R9), Z26
+	VPDPBUSD         Z26, Z27, Z16
+	VPDPBUSD         Z26, Z28, Z18
+	VPBROADCASTD     4(R10), Z26
+	VPDPBUSD         Z26, Z27, Z20
+	VPDPBUSD         Z26, Z28, Z22
+	VPSRLD           $0x04, (SI), Z27
+	VPANDD           Z29, Z27, Z27
+	KMOVQ            288(SI), K1
+	VPADDB           Z30, Z27, K1, Z27
+	VPSRLD           $0x04, 64(SI), Z28
+	VPANDD           Z29, Z28, Z28
+	KMOVQ            296(SI), K1
+	VPADDB           Z30, Z28, K1, Z28
+	VPBROADCASTD     8(DI), Z26
+	VPDPBUSD         Z26, Z27, Z8
+	VPDPBUSD         Z26, Z28, Z10
+	VPBROADCASTD     8(R8), Z26
+	VPDPBUSD         Z26, Z27, Z12
+	VPDPBUSD         Z26, Z28, Z14
+	VPBROADCASTD     8(R9), Z26
+	VPDPBUSD         Z26, Z27, Z16
+	VPDPBUSD         Z26, Z28, Z18
+	VPBROADCASTD     8(R10), Z26
+	VPDPBUSD         Z26, Z27, Z20
+	VPDPBUSD         Z26, Z28, Z22
+	VPSRLD           $0x06, (SI), Z27
+	VPANDD           Z29, Z27, Z27
+	KMOVQ            304(SI), K1
+	VPADDB           Z30, Z27, K1, Z27
+	VPSRLD           $0x06, 64(SI), Z28
+	VPANDD           Z29, Z28, Z28
+	KMOVQ            312(SI), K1
+	VPADDB           Z30, Z28, K1, Z28
+	VPBROADCASTD     12(DI), Z26
+	VPDPBUSD         Z26, Z27, Z8
+	VPDPBUSD         Z26, Z28, Z10
+	VPBROADCASTD     12(R8), Z26
+	VPDPBUSD         Z26, Z27, Z12
+	VPDPBUSD         Z26, Z28, Z14
+	VPBROADCASTD     12(R9), Z26
+	VPDPBUSD         Z26, Z27, Z16
+	VPDPBUSD         Z26, Z28, Z18
+	VPBROADCASTD     12(R10), Z26
+	VPDPBUSD         Z26, Z27, Z20
+	VPDPBUSD         Z26, Z28, Z22
+	VPANDD           128(SI), Z29, Z27
+	KMOVQ            320(SI), K1
+	VPADDB           Z30, Z27, K1, Z27
+	VPANDD           192(SI), Z29, Z28
+	KMOVQ            328(SI), K1
+	VPADDB           Z30, Z28, K1, Z28
+	VPBROADCASTD     16(DI), Z26
+	VPDPBUSD         Z26, Z27, Z9
+	VPDPBUSD         Z26, Z28, Z11
+	VPBROADCASTD     16(R8), Z26
+	VPDPBUSD         Z26, Z27, Z13
+	VPDPBUSD         Z26, Z28, Z15
+	VPBROADCASTD     16(R9), Z26
+	VPDPBUSD         Z26, Z27, Z17
+	VPDPBUSD         Z26, Z28, Z19
+	VPBROADCASTD     16(R10), Z26
+	VPDPBUSD         Z26, Z27, Z21
+	VPDPBUSD         Z26, Z28, Z23
+	VPSRLD           $0x02, 128(SI), Z27
+	VPANDD           Z29, Z27, Z27
+	KMOVQ            336(SI), K1
+	VPADDB           Z30, Z27, K1, Z27
+	VPSRLD           $0x02, 192(SI), Z28
+	VPANDD           Z29, Z28, Z28
+	KMOVQ            344(SI), K1
+	VPADDB           Z30, Z28, K1, Z28
+	VPBROADCASTD     20(DI), Z26
+	VPDPBUSD         Z26, Z27, Z9
+	VPDPBUSD         Z26, Z28, Z11
+	VPBROADCASTD     20(R8), Z26
+	VPDPBUSD         Z26, Z27, Z13
+	VPDPBUSD         Z26, Z28, Z15
+	VPBROADCASTD     20(R9), Z26
+	VPDPBUSD         Z26, Z27, Z17
+	VPDPBUSD         Z26, Z28, Z19
+	VPBROADCASTD     20(R10), Z26
+	VPDPBUSD         Z26, Z27, Z21
+	VPDPBUSD         Z26, Z28, Z23
+	VPSRLD           $0x04, 128(SI), Z27
+	VPANDD           Z29, Z27, Z27
+	KMOVQ            352(SI), K1
+	VPADDB           Z30, Z27, K1, Z27
+	VPSRLD           $0x04, 192(SI), Z28
+	VPANDD           Z29, Z28, Z28
+	KMOVQ            360(SI), K1
+	VPADDB           Z30, Z28, K1, Z28
+	VPBROADCASTD     24(DI), Z26
+	VPDPBUSD         Z26, Z27, Z9
+	VPDPBUSD         Z26, Z28, Z11
+	VPBROADCASTD     24(R8), Z26
+	VPDPBUSD         Z26, Z27, Z13
+	VPDPBUSD         Z26, Z28, Z15
+	VPBROADCASTD     24(R9), Z26
+	VPDPBUSD         Z26, Z27, Z17
+	VPDPBUSD         Z26, Z28, Z19
+	VPBROADCASTD     24(R10), Z26
+	VPDPBUSD         Z26, Z27, Z21
+	VPDPBUSD         Z26, Z28, Z23
+	VPSRLD           $0x06, 128(SI), Z27
+	VPANDD           Z29, Z27, Z27
+	KMOVQ            368(SI), K1
+	VPADDB           Z30, Z27, K1, Z27
+	VPSRLD           $0x06, 192(SI), Z28
+	VPANDD           Z29, Z28, Z28
+	KMOVQ            376(SI), K1
+	VPADDB           Z30, Z28, K1, Z28
+	VPBROADCASTD     28(DI), Z26
+	VPDPBUSD         Z26, Z27, Z9
+	VPDPBUSD         Z26, Z28, Z11
+	VPBROADCASTD     28(R8), Z26
+	VPDPBUSD         Z26, Z27, Z13
+	VPDPBUSD         Z26, Z28, Z15
+	VPBROADCASTD     28(R9), Z26
+	VPDPBUSD         Z26, Z27, Z17
+	VPDPBUSD         Z26, Z28, Z19
+	VPBROADCASTD     28(R10), Z26
+	VPDPBUSD         Z26, Z27, Z21
+	VPDPBUSD         Z26, Z28, Z23
+	VPMOVSXBD        384(SI), Z27
+	VCVTDQ2PS        Z27, Z27
+	VMULPS           Z24, Z27, Z27
+	VCVTDQ2PS        Z8, Z8
+	VMULPS           Z27, Z8, Z8
+	VFMADD231PS.BCST 32(DI), Z8, Z0
+	VCVTDQ2PS        Z12, Z12
+	VMULPS           Z27, Z12, Z12
+	VFMADD231PS.BCST 32(R8), Z12, Z2
+	VCVTDQ2PS        Z16, Z16
+	VMULPS           Z27, Z16, Z16
+	VFMADD231PS.BCST 32(R9), Z16, Z4
+	VCVTDQ2PS        Z20, Z20
+	VMULPS           Z27, Z20, Z20
+	VFMADD231PS.BCST 32(R10), Z20, Z6
+	VPMOVSXBD        400(SI), Z27
+	VCVTDQ2PS        Z27, Z27
+	VMULPS           Z25, Z27, Z27
+	VCVTDQ2PS        Z10, Z10
+	VMULPS           Z27, Z10, Z10
+	VFMADD231PS.BCST 32(DI), Z10, Z1
+	VCVTDQ2PS        Z14, Z14
+	VMULPS           Z27, Z14, Z14
+	VFMADD231PS.BCST 32(R8), Z14, Z3
+	VCVTDQ2PS        Z18, Z18
+	VMULPS           Z27, Z18, Z18
+	VFMADD231PS.BCST 32(R9), Z18, Z5
+	VCVTDQ2PS        Z22, Z22
+	VMULPS           Z27, Z22, Z22
+	VFMADD231PS.BCST 32(R10), Z22, Z7
+	VPMOVSXBD        416(SI), Z27
+	VCVTDQ2PS        Z27, Z27
+	VMULPS           Z24, Z27, Z27
+	VCVTDQ2PS        Z9, Z9
+	VMULPS           Z27, Z9, Z9
+	VFMADD231PS.BCST 32(DI), Z9, Z0
+	VCVTDQ2PS        Z13, Z13
+	VMULPS           Z27, Z13, Z13
+	VFMADD231PS.BCST 32(R8), Z13, Z2
+	VCVTDQ2PS        Z17, Z17
+	VMULPS           Z27, Z17, Z17
+	VFMADD231PS.BCST 32(R9), Z17, Z4
+	VCVTDQ2PS        Z21, Z21
+	VMULPS           Z27, Z21, Z21
+	VFMADD231PS.BCST 32(R10), Z21, Z6
+	VPMOVSXBD        432(SI), Z27
+	VCVTDQ2PS        Z27, Z27
+	VMULPS           Z25, Z27, Z27
+	VCVTDQ2PS        Z11, Z11
+	VMULPS           Z27, Z11, Z11
+	VFMADD231PS.BCST 32(DI), Z11, Z1
+	VCVTDQ2PS        Z15, Z15
+	VMULPS           Z27, Z15, Z15
+	VFMADD231PS.BCST 32(R8), Z15, Z3
+	VCVTDQ2PS        Z19, Z19
+	VMULPS           Z27, Z19, Z19
+	VFMADD231PS.BCST 32(R9), Z19, Z5
+	VCVTDQ2PS        Z23, Z23
+	VMULPS           Z27, Z23, Z23
+	VFMADD231PS.BCST 32(R10), Z23, Z7
+	ADDQ             $0x000001c0, SI
+	ADDQ             $+64, DI
+	ADDQ             $+64, R8
+	ADDQ             $+64, R9
+	ADDQ             $+64, R10
+	DECQ             BX
+	JNZ              block
+	DECQ             CX
+	JNZ              unit
+	VBROADCASTSS     alpha+72(FP), Z27
+	VMULPS           Z27, Z0, Z0
+	VMULPS           Z27, Z1, Z1
+	VMULPS           Z27, Z2, Z2
+	VMULPS           Z27, Z3, Z3
+	VMULPS           Z27, Z4, Z4
+	VMULPS           Z27, Z5, Z5
+	VMULPS           Z27, Z6, Z6
+	VMULPS           Z27, Z7, Z7
+	MOVL             beta+76(FP), AX
+	ADDL             AX, AX
+	JZ               write
+	VBROADCASTSS     beta+76(FP), Z27
+	MOVQ             DX, AX
+	VFMADD231PS      (AX), Z27, Z0
+	VFMADD231PS      64(AX), Z27, Z1
+	ADDQ             R12, AX
+	VFMADD231PS      (AX), Z27, Z2
+	VFMADD231PS      64(AX), Z27, Z3
+	ADDQ             R12, AX
+	VFMADD231PS      (AX), Z27, Z4
+	VFMADD231PS      64(AX), Z27, Z5
+	ADDQ             R12, AX
+	VFMADD231PS      (AX), Z27, Z6
+	VFMADD231PS      64(AX), Z27, Z7
+
+write:
+	MOVQ    DX, AX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    R12, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	ADDQ    R12, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, 64(AX)
+	ADDQ    R12, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, 64(AX)
+	ADDQ    $0x00000080, DX
+	DECQ    R11
+	JNZ     strip
+	VZEROUPPER
+	RET
+
+// func blockGemvIQ4_NLx1AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+TEXT ·blockGemvIQ4_NLx1AVX512(SB), NOSPLIT, $0-80
+	MOVL            $0x0f0f0f0f, AX
+	VPBROADCASTD    AX, Z7
+	VBROADCASTI32X4 iq4Codes<>+0(SB), Z8
+	MOVQ            y+0(FP), DX
+	MOVQ            ldy+8(FP), R12
+	MOVQ            strips+16(FP), SI
+	MOVQ            count+48(FP), R11
+	MOVQ            ahead+64(FP), R13
+
+strip:
+	MOVQ    x+24(FP), DI
+	MOVQ    units+40(FP), CX
+	MOVQ    sums+56(FP), AX
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+
+unit:
+	PREFETCHT1       (SI)(R13*1)
+	PREFETCHT1       64(SI)(R13*1)
+	PREFETCHT1       128(SI)(R13*1)
+	PREFETCHT1       192(SI)(R13*1)
+	PREFETCHT1       256(SI)(R13*1)
+	PREFETCHT1       320(SI)(R13*1)
+	PREFETCHT1       384(SI)(R13*1)
+	PREFETCHT1       448(SI)(R13*1)
+	PREFETCHT1       512(SI)(R13*1)
+	VPBROADCASTD     48(DI), Z2
+	VPBROADCASTD     48(DI), Z3
+	VPANDD           (SI), Z7, Z5
+	VPANDD           64(SI), Z7, Z6
+	VPSHUFB          Z5, Z8, Z5
+	VPSHUFB          Z6, Z8, Z6
+	VPBROADCASTD     (DI), Z4
+	VPDPBUSD         Z4, Z5, Z2
+	VPDPBUSD         Z4, Z6, Z3
+	VPSRLD           $0x04, (SI), Z5
+	VPANDD           Z7, Z5, Z5
+	VPSRLD           $0x04, 64(SI), Z6
+	VPANDD           Z7, Z6, Z6
+	VPSHUFB          Z5, Z8, Z5
+	VPSHUFB          Z6, Z8, Z6
+	VPBROADCASTD     16(DI), Z4
+	VPDPBUSD         Z4, Z5, Z2
+	VPDPBUSD         Z4, Z6, Z3
+	VPANDD           128(SI), Z7, Z5
+	VPANDD           192(SI), Z7, Z6
+	VPSHUFB          Z5, Z8, Z5
+	VPSHUFB          Z6, Z8, Z6
+	VPBROADCASTD     4(DI), Z4
+	VPDPBUSD         Z4, Z5, Z2
+	VPDPBUSD         Z4, Z6, Z3
+	VPSRLD           $0x04, 128(SI), Z5
+	VPANDD           Z7, Z5, Z5
+	VPSRLD           $0x04, 192(SI), Z6
+	VPANDD           Z7, Z6, Z6
+	VPSHUFB          Z5, Z8, Z5
+	VPSHUFB          Z6, Z8, Z6
+	VPBROADCASTD     20(DI), Z4
+	VPDPBUSD         Z4, Z5, Z2
+	VPDPBUSD         Z4, Z6, Z3
+	VPANDD           256(SI), Z7, Z5
+	VPANDD           320(SI), Z7, Z6
+	VPSHUFB          Z5, Z8, Z5
+	VPSHUFB          Z6, Z8, Z6
+	VPBROADCASTD     8(DI), Z4
+	VPDPBUSD         Z4, Z5, Z2
+	VPDPBUSD         Z4, Z6, Z3
+	VPSRLD           $0x04, 256(SI), Z5
+	VPANDD           Z7, Z5, Z5
+	VPSRLD           $0x04, 320(SI), Z6
+	VPANDD           Z7, Z6, Z6
+	VPSHUFB          Z5, Z8, Z5
+	VPSHUFB          Z6, Z8, Z6
+	VPBROADCASTD     24(DI), Z4
+	VPDPBUSD         Z4, Z5, Z2
+	VPDPBUSD         Z4, Z6, Z3
+	VPANDD           384(SI), Z7, Z5
+	VPANDD           448(SI), Z7, Z6
+	VPSHUFB          Z5, Z8, Z5
+	VPSHUFB          Z6, Z8, Z6
+	VPBROADCASTD     12(DI), Z4
+	VPDPBUSD         Z4, Z5, Z2
+	VPDPBUSD         Z4, Z6, Z3
+	VPSRLD           $0x04, 384(SI), Z5
+	VPANDD           Z7, Z5, Z5
+	VPSRLD           $0x04, 448(SI), Z6
+	VPANDD           Z7, Z6, Z6
+	VPSHUFB          Z5, Z8, Z5
+	VPSHUFB          Z6, Z8, Z6
+	VPBROADCASTD     28(DI), Z4
+	VPDPBUSD         Z4, Z5, Z2
+	VPDPBUSD         Z4, Z6, Z3
+	VCVTPH2PS        512(SI), Z5
+	VCVTDQ2PS        Z2, Z2
+	VMULPS           Z5, Z2, Z2
+	VFMADD231PS.BCST 32(DI), Z2, Z0
+	VCVTPH2PS        544(SI), Z5
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           Z5, Z3, Z3
+	VFMADD231PS.BCST 32(DI), Z3, Z1
+	ADDQ             $0x00000240, SI
+	ADDQ             $+64, DI
+	DECQ             CX
+	JNZ              unit
+	VBROADCASTSS     alpha+72(FP), Z5
+	VMULPS           Z5, Z0, Z0
+	VMULPS           Z5, Z1, Z1
+	MOVL             beta+76(FP), AX
+	ADDL             AX, AX
+	JZ               write
+	VBROADCASTSS     beta+76(FP), Z5
+	MOVQ             DX, AX
+	VFMADD231PS      (AX), Z5, Z0
+	VFMADD231PS      64(AX), Z5, Z1
+
+write:
+	MOVQ    DX, AX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    $0x00000080, DX
+	DECQ    R11
+	JNZ     strip
+	VZEROUPPER
+	RET
+
+DATA iq4Codes<>+0(SB)/8, $0x766a5d4f3f2d1801
+DATA iq4Codes<>+8(SB)/8, $0xf1d9c5b5a6998d81
+GLOBL iq4Codes<>(SB), RODATA|NOPTR, $16
+
+// func blockGemvIQ4_NLx2AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+TEXT ·blockGemvIQ4_NLx2AVX512(SB), NOSPLIT, $0-80
+	MOVL            $0x0f0f0f0f, AX
+	VPBROADCASTD    AX, Z11
+	VBROADCASTI32X4 iq4Codes<>+0(SB), Z12
+	MOVQ            y+0(FP), DX
+	MOVQ            ldy+8(FP), R12
+	MOVQ            strips+16(FP), SI
+	MOVQ            count+48(FP), R11
+	MOVQ            ahead+64(FP), R13
+
+strip:
+	MOVQ    x+24(FP), DI
+	MOVQ    DI, R8
+	ADDQ    ldx+32(FP), R8
+	MOVQ    units+40(FP), CX
+	MOVQ    sums+56(FP), AX
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	VMOVUPS 128(AX), Z2
+	VMOVUPS 192(AX), Z3
+
+unit:
+	PREFETCHT1       (SI)(R13*1)
+	PREFETCHT1       64(SI)(R13*1)
+	PREFETCHT1       128(SI)(R13*1)
+	PREFETCHT1       192(SI)(R13*1)
+	PREFETCHT1       256(SI)(R13*1)
+	PREFETCHT1       320(SI)(R13*1)
+	PREFETCHT1       384(SI)(R13*1)
+	PREFETCHT1       448(SI)(R13*1)
+	PREFETCHT1       512(SI)(R13*1)
+	VPBROADCASTD     48(DI), Z4
+	VPBROADCASTD     48(DI), Z5
+	VPBROADCASTD     48(R8), Z6
+	VPBROADCASTD     48(R8), Z7
+	VPANDD           (SI), Z11, Z9
+	VPANDD           64(SI), Z11, Z10
+	VPSHUFB          Z9, Z12, Z9
+	VPSHUFB          Z10, Z12, Z10
+	VPBROADCASTD     (DI), Z8
+	VPDPBUSD         Z8, Z9, Z4
+	VPDPBUSD         Z8, Z10, Z5
+	VPBROADCASTD     (R8), Z8
+	VPDPBUSD         Z8, Z9, Z6
+	VPDPBUSD         Z8, Z10, Z7
+	VPSRLD           $0x04, (SI), Z9
+	VPANDD           Z11, Z9, Z9
+	VPSRLD           $0x04, 64(SI), Z10
+	VPANDD           Z11, Z10, Z10
+	VPSHUFB          Z9, Z12, Z9
+	VPSHUFB          Z10, Z12, Z10
+	VPBROADCASTD     16(DI), Z8
+	VPDPBUSD         Z8, Z9, Z4
+	VPDPBUSD         Z8, Z10, Z5
+	VPBROADCASTD     16(R8), Z8
+	VPDPBUSD         Z8, Z9, Z6
+	VPDPBUSD         Z8, Z10, Z7
+	VPANDD           128(SI), Z11, Z9
+	VPANDD           192(SI), Z11, Z10
+	VPSHUFB          Z9, Z12, Z9
+	VPSHUFB          Z10, Z12, Z10
+	VPBROADCASTD     4(DI), Z8
+	VPDPBUSD         Z8, Z9, Z4
+	VPDPBUSD         Z8, Z10, Z5
+	VPBROADCASTD     4(R8), Z8
+	VPDPBUSD         Z8, Z9, Z6
+	VPDPBUSD         Z8, Z10, Z7
+	VPSRLD           $0x04, 128(SI), Z9
+	VPANDD           Z11, Z9, Z9
+	VPSRLD           $0x04, 192(SI), Z10
+	VPANDD           Z11, Z10, Z10
+	VPSHUFB          Z9, Z12, Z9
+	VPSHUFB          Z10, Z12, Z10
+	VPBROADCASTD     20(DI), Z8
+	VPDPBUSD         Z8, Z9, Z4
+	VPDPBUSD         Z8, Z10, Z5
+	VPBROADCASTD     20(R8), Z8
+	VPDPBUSD         Z8, Z9, Z6
+	VPDPBUSD         Z8, Z10, Z7
+	VPANDD           256(SI), Z11, Z9
+	VPANDD           320(SI), Z11, Z10
+	VPSHUFB          Z9, Z12, Z9
+	VPSHUFB          Z10, Z12, Z10
+	VPBROADCASTD     8(DI), Z8
+	VPDPBUSD         Z8, Z9, Z4
+	VPDPBUSD         Z8, Z10, Z5
+	VPBROADCASTD     8(R8), Z8
+	VPDPBUSD         Z8, Z9, Z6
+	VPDPBUSD         Z8, Z10, Z7
+	VPSRLD           $0x04, 256(SI), Z9
+	VPANDD           Z11, Z9, Z9
+	VPSRLD           $0x04, 320(SI), Z10
+	VPANDD           Z11, Z10, Z10
+	VPSHUFB          Z9, Z12, Z9
+	VPSHUFB          Z10, Z12, Z10
+	VPBROADCASTD     24(DI), Z8
+	VPDPBUSD         Z8, Z9, Z4
+	VPDPBUSD         Z8, Z10, Z5
+	VPBROADCASTD     24(R8), Z8
+	VPDPBUSD         Z8, Z9, Z6
+	VPDPBUSD         Z8, Z10, Z7
+	VPANDD           384(SI), Z11, Z9
+	VPANDD           448(SI), Z11, Z10
+	VPSHUFB          Z9, Z12, Z9
+	VPSHUFB          Z10, Z12, Z10
+	VPBROADCASTD     12(DI), Z8
+	VPDPBUSD         Z8, Z9, Z4
+	VPDPBUSD         Z8, Z10, Z5
+	VPBROADCASTD     12(R8), Z8
+	VPDPBUSD         Z8, Z9, Z6
+	VPDPBUSD         Z8, Z10, Z7
+	VPSRLD           $0x04, 384(SI), Z9
+	VPANDD           Z11, Z9, Z9
+	VPSRLD           $0x04, 448(SI), Z10
+	VPANDD           Z11, Z10, Z10
+	VPSHUFB          Z9, Z12, Z9
+	VPSHUFB          Z10, Z12, Z10
+	VPBROADCASTD     28(DI), Z8
+	VPDPBUSD         Z8, Z9, Z4
+	VPDPBUSD         Z8, Z10, Z5
+	VPBROADCASTD     28(R8), Z8
+	VPDPBUSD         Z8, Z9, Z6
+	VPDPBUSD         Z8, Z10, Z7
+	VCVTPH2PS        512(SI), Z9
+	VCVTDQ2PS        Z4, Z4
+	VMULPS           Z9, Z4, Z4
+	VFMADD231PS.BCST 32(DI), Z4, Z0
+	VCVTDQ2PS        Z6, Z6
+	VMULPS           Z9, Z6, Z6
+	VFMADD231PS.BCST 32(R8), Z6, Z2
+	VCVTPH2PS        544(SI), Z9
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           Z9, Z5, Z5
+	VFMADD231PS.BCST 32(DI), Z5, Z1
+	VCVTDQ2PS        Z7, Z7
+	VMULPS           Z9, Z7, Z7
+	VFMADD231PS.BCST 32(R8), Z7, Z3
+	ADDQ             $0x00000240, SI
+	ADDQ             $+64, DI
+	ADDQ             $+64, R8
+	DECQ             CX
+	JNZ              unit
+	VBROADCASTSS     alpha+72(FP), Z9
+	VMULPS           Z9, Z0, Z0
+	VMULPS           Z9, Z1, Z1
+	VMULPS           Z9, Z2, Z2
+	VMULPS           Z9, Z3, Z3
+	MOVL             beta+76(FP), AX
+	ADDL             AX, AX
+	JZ               write
+	VBROADCASTSS     beta+76(FP), Z9
+	MOVQ             DX, AX
+	VFMADD231PS      (AX), Z9, Z0
+	VFMADD231PS      64(AX), Z9, Z1
+	ADDQ             R12, AX
+	VFMADD231PS      (AX), Z9, Z2
+	VFMADD231PS      64(AX), Z9, Z3
+
+write:
+	MOVQ    DX, AX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    R12, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	ADDQ    $0x00000080, DX
+	DECQ    R11
+	JNZ     strip
+	VZEROUPPER
+	RET
+
+// func blockGemvIQ4_NLx4AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+TEXT ·blockGemvIQ4_NLx4AVX512(SB), NOSPLIT, $0-80
+	MOVL            $0x0f0f0f0f, AX
+	VPBROADCASTD    AX, Z19
+	VBROADCASTI32X4 iq4Codes<>+0(SB), Z20
+	MOVQ            y+0(FP), DX
+	MOVQ            ldy+8(FP), R12
+	MOVQ            strips+16(FP), SI
+	MOVQ            count+48(FP), R11
+	MOVQ            ahead+64(FP), R13
+
+strip:
+	MOVQ    x+24(FP), DI
+	MOVQ    DI, R8
+	ADDQ    ldx+32(FP), R8
+	MOVQ    R8, R9
+	ADDQ    ldx+32(FP), R9
+	MOVQ    R9, R10
+	ADDQ    ldx+32(FP), R10
+	MOVQ    units+40(FP), CX
+	MOVQ    sums+56(FP), AX
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	VMOVUPS 128(AX), Z2
+	VMOVUPS 192(AX), Z3
+	VMOVUPS 256(AX), Z4
+	VMOVUPS 320(AX), Z5
+	VMOVUPS 384(AX), Z6
+	VMOVUPS 448(AX), Z7
+
+unit:
+	PREFETCHT1       (SI)(R13*1)
+	PREFETCHT1       64(SI)(R13*1)
+	PREFETCHT1       128(SI)(R13*1)
+	PREFETCHT1       192(SI)(R13*1)
+	PREFETCHT1       256(SI)(R13*1)
+	PREFETCHT1       320(SI)(R13*1)
+	PREFETCHT1       384(SI)(R13*1)
+	PREFETCHT1       448(SI)(R13*1)
+	PREFETCHT1       512(SI)(R13*1)
+	VPBROADCASTD     48(DI), Z8
+	VPBROADCASTD     48(DI), Z9
+	VPBROADCASTD     48(R8), Z10
+	VPBROADCASTD     48(R8), Z11
+	VPBROADCASTD     48(R9), Z12
+	VPBROADCASTD     48(R9), Z13
+	VPBROADCASTD     48(R10), Z14
+	VPBROADCASTD     48(R10), Z15
+	VPANDD           (SI), Z19, Z17
+	VPANDD           64(SI), Z19, Z18
+	VPSHUFB          Z17, Z20, Z17
+	VPSHUFB          Z18, Z20, Z18
+	VPBROADCASTD     (DI), Z16
+	VPDPBUSD         Z16, Z17, Z8
+	VPDPBUSD         Z16, Z18, Z9
+	VPBROADCASTD     (R8), Z16
+	VPDPBUSD         Z16, Z17, Z10
+	VPDPBUSD         Z16, Z18, Z11
+	VPBROADCASTD     (R9), Z16
+	VPDPBUSD         Z16, Z17, Z12
+	VPDPBUSD         Z16, Z18, Z13
+	VPBROADCASTD     (R10), Z16
+	VPDPBUSD         Z16, Z17, Z14
+	VPDPBUSD         Z16, Z18, Z15
+	VPSRLD           $0x04, (SI), Z17
+	VPANDD           Z19, Z17, Z17
+	VPSRLD           $0x04, 64(SI), Z18
+	VPANDD           Z19, Z18, Z18
+	VPSHUFB          Z17, Z20, Z17
+	VPSHUFB          Z18, Z20, Z18
+	VPBROADCASTD     16(DI), Z16
+	VPDPBUSD         Z16, Z17, Z8
+	VPDPBUSD         Z16, Z18, Z9
+	VPBROADCASTD     16(R8), Z16
+	VPDPBUSD         Z16, Z17, Z10
+	VPDPBUSD         Z16, Z18, Z11
+	VPBROADCASTD     16(R9), Z16
+	VPDPBUSD         Z16, Z17, Z12
+	VPDPBUSD         Z16, Z18, Z13
+	VPBROADCASTD     16(R10), Z16
+	VPDPBUSD         Z16, Z17, Z14
+	VPDPBUSD         Z16, Z18, Z15
+	VPANDD           128(SI), Z19, Z17
+	VPANDD           192(SI), Z19, Z18
+	VPSHUFB          Z17, Z20, Z17
+	VPSHUFB          Z18, Z20, Z18
+	VPBROADCASTD     4(DI), Z16
+	VPDPBUSD         Z16, Z17, Z8
+	VPDPBUSD         Z16, Z18, Z9
+	VPBROADCASTD     4(R8), Z16
+	VPDPBUSD         Z16, Z17, Z10
+	VPDPBUSD         Z16, Z18, Z11
+	VPBROADCASTD     4(R9), Z16
+	VPDPBUSD         Z16, Z17, Z12
+	VPDPBUSD         Z16, Z18, Z13
+	VPBROADCASTD     4(R10), Z16
+	VPDPBUSD         Z16, Z17, Z14
+	VPDPBUSD         Z16, Z18, Z15
+	VPSRLD           $0x04, 128(SI), Z17
+	VPANDD           Z19, Z17, Z17
+	VPSRLD           $0x04, 192(SI), Z18
+	VPANDD           Z19, Z18, Z18
+	VPSHUFB          Z17, Z20, Z17
+	VPSHUFB          Z18, Z20, Z18
+	VPBROADCASTD     20(DI), Z16
+	VPDPBUSD         Z16, Z17, Z8
+	VPDPBUSD         Z16, Z18, Z9
+	VPBROADCASTD     20(R8), Z16
+	VPDPBUSD         Z16, Z17, Z10
+	VPDPBUSD         Z16, Z18, Z11
+	VPBROADCASTD     20(R9), Z16
+	VPDPBUSD         Z16, Z17, Z12
+	VPDPBUSD         Z16, Z18, Z13
+	VPBROADCASTD     20(R10), Z16
+	VPDPBUSD         Z16, Z17, Z14
+	VPDPBUSD         Z16, Z18, Z15
+	VPANDD           256(SI), Z19, Z17
+	VPANDD           320(SI), Z19, Z18
+	VPSHUFB          Z17, Z20, Z17
+	VPSHUFB          Z18, Z20, Z18
+	VPBROADCASTD     8(DI), Z16
+	VPDPBUSD         Z16, Z17, Z8
+	VPDPBUSD         Z16, Z18, Z9
+	VPBROADCASTD     8(R8), Z16
+	VPDPBUSD         Z16, Z17, Z10
+	VPDPBUSD         Z16, Z18, Z11
+	VPBROADCASTD     8(R9), Z16
+	VPDPBUSD         Z16, Z17, Z12
+	VPDPBUSD         Z16, Z18, Z13
+	VPBROADCASTD     8(R10), Z16
+	VPDPBUSD         Z16, Z17, Z14
+	VPDPBUSD         Z16, Z18, Z15
+	VPSRLD           $0x04, 256(SI), Z17
+	VPANDD           Z19, Z17, Z17
+	VPSRLD           $0x04, 320(SI), Z18
+	VPANDD           Z19, Z18, Z18
+	VPSHUFB          Z17, Z20, Z17
+	VPSHUFB          Z18, Z20, Z18
+	VPBROADCASTD     24(DI), Z16
+	VPDPBUSD         Z16, Z17, Z8
+	VPDPBUSD         Z16, Z18, Z9
+	VPBROADCASTD     24(R8), Z16
+	VPDPBUSD         Z16, Z17, Z10
+	VPDPBUSD         Z16, Z18, Z11
+	VPBROADCASTD     24(R9), Z16
+	VPDPBUSD         Z16, Z17, Z12
+	VPDPBUSD         Z16, Z18, Z13
+	VPBROADCASTD     24(R10), Z16
+	VPDPBUSD         Z16, Z17, Z14
+	VPDPBUSD         Z16, Z18, Z15
+	VPANDD           384(SI), Z19, Z17
+	VPANDD           448(SI), Z19, Z18
+	VPSHUFB          Z17, Z20, Z17
+	VPSHUFB          Z18, Z20, Z18
+	VPBROADCASTD     12(DI), Z16
+	VPDPBUSD         Z16, Z17, Z8
+	VPDPBUSD         Z16, Z18, Z9
+	VPBROADCASTD     12(R8), Z16
+	VPDPBUSD         Z16, Z17, Z10
+	VPDPBUSD         Z16, Z18, Z11
+	VPBROADCASTD     12(R9), Z16
+	VPDPBUSD         Z16, Z17, Z12
+	VPDPBUSD         Z16, Z18, Z13
+	VPBROADCASTD     12(R10), Z16
+	VPDPBUSD         Z16, Z17, Z14
+	VPDPBUSD         Z16, Z18, Z15
+	VPSRLD           $0x04, 384(SI), Z17
+	VPANDD           Z19, Z17, Z17
+	VPSRLD           $0x04, 448(SI), Z18
+	VPANDD           Z19, Z18, Z18
+	VPSHUFB          Z17, Z20, Z17
+	VPSHUFB          Z18, Z20, Z18
+	VPBROADCASTD     28(DI), Z16
+	VPDPBUSD         Z16, Z17, Z8
+	VPDPBUSD         Z16, Z18, Z9
+	VPBROADCASTD     28(R8), Z16
+	VPDPBUSD         Z16, Z17, Z10
+	VPDPBUSD         Z16, Z18, Z11
+	VPBROADCASTD     28(R9), Z16
+	VPDPBUSD         Z16, Z17, Z12
+	VPDPBUSD         Z16, Z18, Z13
+	VPBROADCASTD     28(R10), Z16
+	VPDPBUSD         Z16, Z17, Z14
+	VPDPBUSD         Z16, Z18, Z15
+	VCVTPH2PS        512(SI), Z17
+	VCVTDQ2PS        Z8, Z8
+	VMULPS           Z17, Z8, Z8
+	VFMADD231PS.BCST 32(DI), Z8, Z0
+	VCVTDQ2PS        Z10, Z10
+	VMULPS           Z17, Z10, Z10
+	VFMADD231PS.BCST 32(R8), Z10, Z2
+	VCVTDQ2PS        Z12, Z12
+	VMULPS           Z17, Z12, Z12
+	VFMADD231PS.BCST 32(R9), Z12, Z4
+	VCVTDQ2PS        Z14, Z14
+	VMULPS           Z17, Z14, Z14
+	VFMADD231PS.BCST 32(R10), Z14, Z6
+	VCVTPH2PS        544(SI), Z17
+	VCVTDQ2PS        Z9, Z9
+	VMULPS           Z17, Z9, Z9
+	VFMADD231PS.BCST 32(DI), Z9, Z1
+	VCVTDQ2PS        Z11, Z11
+	VMULPS           Z17, Z11, Z11
+	VFMADD231PS.BCST 32(R8), Z11, Z3
+	VCVTDQ2PS        Z13, Z13
+	VMULPS           Z17, Z13, Z13
+	VFMADD231PS.BCST 32(R9), Z13, Z5
+	VCVTDQ2PS        Z15, Z15
+	VMULPS           Z17, Z15, Z15
+	VFMADD231PS.BCST 32(R10), Z15, Z7
+	ADDQ             $0x00000240, SI
+	ADDQ             $+64, DI
+	ADDQ             $+64, R8
+	ADDQ             $+64, R9
+	ADDQ             $+64, R10
+	DECQ             CX
+	JNZ              unit
+	VBROADCASTSS     alpha+72(FP), Z17
+	VMULPS           Z17, Z0, Z0
+	VMULPS           Z17, Z1, Z1
+	VMULPS           Z17, Z2, Z2
+	VMULPS           Z17, Z3, Z3
+	VMULPS           Z17, Z4, Z4
+	VMULPS           Z17, Z5, Z5
+	VMULPS           Z17, Z6, Z6
+	VMULPS           Z17, Z7, Z7
+	MOVL             beta+76(FP), AX
+	ADDL             AX, AX
+	JZ               write
+	VBROADCASTSS     beta+76(FP), Z17
+	MOVQ             DX, AX
+	VFMADD231PS      (AX), Z17, Z0
+	VFMADD231PS      64(AX), Z17, Z1
+	ADDQ             R12, AX
+	VFMADD231PS      (AX), Z17, Z2
+	VFMADD231PS      64(AX), Z17, Z3
+	ADDQ             R12, AX
+	VFMADD231PS      (AX), Z17, Z4
+	VFMADD231PS      64(AX), Z17, Z5
+	ADDQ             R12, AX
+	VFMADD231PS      (AX), Z17, Z6
+	VFMADD231PS      64(AX), Z17, Z7
+
+write:
+	MOVQ    DX, AX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    R12, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	ADDQ    R12, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, 64(AX)
+	ADDQ    R12, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, 64(AX)
+	ADDQ    $0x00000080, DX
+	DECQ    R11
+	JNZ     strip
+	VZEROUPPER
+	RET
+
+// func blockGemvIQ4_XSx1AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+TEXT ·blockGemvIQ4_XSx1AVX512(SB), NOSPLIT, $0-80
+	MOVL            $0x0f0f0f0f, AX
+	VPBROADCASTD    AX, Z9
+	VBROADCASTI32X4 iq4Codes<>+0(SB), Z10
+	MOVQ            y+0(FP), DX
+	MOVQ            ldy+8(FP), R12
+	MOVQ            strips+16(FP), SI
+	MOVQ            count+48(FP), R11
+	MOVQ            ahead+64(FP), R13
+
+strip:
+	MOVQ    x+24(FP), DI
+	MOVQ    units+40(FP), CX
+	MOVQ    sums+56(FP), AX
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+
+unit:
+	VCVTPH2PS (SI), Z4
+	VCVTPH2PS 32(SI), Z5
+	ADDQ      $+64, SI
+	MOVL      $0x00000008, BX
+
+block:
+	PREFETCHT1       (SI)(R13*1)
+	PREFETCHT1       64(SI)(R13*1)
+	PREFETCHT1       128(SI)(R13*1)
+	PREFETCHT1       192(SI)(R13*1)
+	PREFETCHT1       256(SI)(R13*1)
+	PREFETCHT1       320(SI)(R13*1)
+	PREFETCHT1       384(SI)(R13*1)
+	PREFETCHT1       448(SI)(R13*1)
+	PREFETCHT1       512(SI)(R13*1)
+	VPBROADCASTD     48(DI), Z2
+	VPBROADCASTD     48(DI), Z3
+	VPANDD           (SI), Z9, Z7
+	VPANDD           64(SI), Z9, Z8
+	VPSHUFB          Z7, Z10, Z7
+	VPSHUFB          Z8, Z10, Z8
+	VPBROADCASTD     (DI), Z6
+	VPDPBUSD         Z6, Z7, Z2
+	VPDPBUSD         Z6, Z8, Z3
+	VPSRLD           $0x04, (SI), Z7
+	VPANDD           Z9, Z7, Z7
+	VPSRLD           $0x04, 64(SI), Z8
+	VPANDD           Z9, Z8, Z8
+	VPSHUFB          Z7, Z10, Z7
+	VPSHUFB          Z8, Z10, Z8
+	VPBROADCASTD     16(DI), Z6
+	VPDPBUSD         Z6, Z7, Z2
+	VPDPBUSD         Z6, Z8, Z3
+	VPANDD           128(SI), Z9, Z7
+	VPANDD           192(SI), Z9, Z8
+	VPSHUFB          Z7, Z10, Z7
+	VPSHUFB          Z8, Z10, Z8
+	VPBROADCASTD     4(DI), Z6
+	VPDPBUSD         Z6, Z7, Z2
+	VPDPBUSD         Z6, Z8, Z3
+	VPSRLD           $0x04, 128(SI), Z7
+	VPANDD           Z9, Z7, Z7
+	VPSRLD           $0x04, 192(SI), Z8
+	VPANDD           Z9, Z8, Z8
+	VPSHUFB          Z7, Z10, Z7
+	VPSHUFB          Z8, Z10, Z8
+	VPBROADCASTD     20(DI), Z6
+	VPDPBUSD         Z6, Z7, Z2
+	VPDPBUSD         Z6, Z8, Z3
+	VPANDD           256(SI), Z9, Z7
+	VPANDD           320(SI), Z9, Z8
+	VPSHUFB          Z7, Z10, Z7
+	VPSHUFB          Z8, Z10, Z8
+	VPBROADCASTD     8(DI), Z6
+	VPDPBUSD         Z6, Z7, Z2
+	VPDPBUSD         Z6, Z8, Z3
+	VPSRLD           $0x04, 256(SI), Z7
+	VPANDD           Z9, Z7, Z7
+	VPSRLD           $0x04, 320(SI), Z8
+	VPANDD           Z9, Z8, Z8
+	VPSHUFB          Z7, Z10, Z7
+	VPSHUFB          Z8, Z10, Z8
+	VPBROADCASTD     24(DI), Z6
+	VPDPBUSD         Z6, Z7, Z2
+	VPDPBUSD         Z6, Z8, Z3
+	VPANDD           384(SI), Z9, Z7
+	VPANDD           448(SI), Z9, Z8
+	VPSHUFB          Z7, Z10, Z7
+	VPSHUFB          Z8, Z10, Z8
+	VPBROADCASTD     12(DI), Z6
+	VPDPBUSD         Z6, Z7, Z2
+	VPDPBUSD         Z6, Z8, Z3
+	VPSRLD           $0x04, 384(SI), Z7
+	VPANDD           Z9, Z7, Z7
+	VPSRLD           $0x04, 448(SI), Z8
+	VPANDD           Z9, Z8, Z8
+	VPSHUFB          Z7, Z10, Z7
+	VPSHUFB          Z8, Z10, Z8
+	VPBROADCASTD     28(DI), Z6
+	VPDPBUSD         Z6, Z7, Z2
+	VPDPBUSD         Z6, Z8, Z3
+	VPMOVSXBD        512(SI), Z7
+	VCVTDQ2PS        Z7, Z7
+	VMULPS           Z4, Z7, Z7
+	VCVTDQ2PS        Z2, Z2
+	VMULPS           Z7, Z2, Z2
+	VFMADD231PS.BCST 32(DI), Z2, Z0
+	VPMOVSXBD        528(SI), Z7
+	VCVTDQ2PS        Z7, Z7
+	VMULPS           Z5, Z7, Z7
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           Z7, Z3, Z3
+	VFMADD231PS.BCST 32(DI), Z3, Z1
+	ADDQ             $0x00000220, SI
+	ADDQ             $+64, DI
+	DECQ             BX
+	JNZ              block
+	DECQ             CX
+	JNZ              unit
+	VBROADCASTSS     alpha+72(FP), Z7
+	VMULPS           Z7, Z0, Z0
+	VMULPS           Z7, Z1, Z1
+	MOVL             beta+76(FP), AX
+	ADDL             AX, AX
+	JZ               write
+	VBROADCASTSS     beta+76(FP), Z7
+	MOVQ             DX, AX
+	VFMADD231PS      (AX), Z7, Z0
+	VFMADD231PS      64(AX), Z7, Z1
+
+write:
+	MOVQ    DX, AX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    $0x00000080, DX
+	DECQ    R11
+	JNZ     strip
+	VZEROUPPER
+	RET
+
+// func blockGemvIQ4_XSx2AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+TEXT ·blockGemvIQ4_XSx2AVX512(SB), NOSPLIT, $0-80
+	MOVL            $0x0f0f0f0f, AX
+	VPBROADCASTD    AX, Z13
+	VBROADCASTI32X4 iq4Codes<>+0(SB), Z14
+	MOVQ            y+0(FP), DX
+	MOVQ            ldy+8(FP), R12
+	MOVQ            strips+16(FP), SI
+	MOVQ            count+48(FP), R11
+	MOVQ            ahead+64(FP), R13
+
+strip:
+	MOVQ    x+24(FP), DI
+	MOVQ    DI, R8
+	ADDQ    ldx+32(FP), R8
+	MOVQ    units+40(FP), CX
+	MOVQ    sums+56(FP), AX
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	VMOVUPS 128(AX), Z2
+	VMOVUPS 192(AX), Z3
+
+unit:
+	VCVTPH2PS (SI), Z8
+	VCVTPH2PS 32(SI), Z9
+	ADDQ      $+64, SI
+	MOVL      $0x00000008, BX
+
+block:
+	PREFETCHT1       (SI)(R13*1)
+	PREFETCHT1       64(SI)(R13*1)
+	PREFETCHT1       128(SI)(R13*1)
+	PREFETCHT1       192(SI)(R13*1)
+	PREFETCHT1       256(SI)(R13*1)
+	PREFETCHT1       320(SI)(R13*1)
+	PREFETCHT1       384(SI)(R13*1)
+	PREFETCHT1       448(SI)(R13*1)
+	PREFETCHT1       512(SI)(R13*1)
+	VPBROADCASTD     48(DI), Z4
+	VPBROADCASTD     48(DI), Z5
+	VPBROADCASTD     48(R8), Z6
+	VPBROADCASTD     48(R8), Z7
+	VPANDD           (SI), Z13, Z11
+	VPANDD           64(SI), Z13, Z12
+	VPSHUFB          Z11, Z14, Z11
+	VPSHUFB          Z12, Z14, Z12
+	VPBROADCASTD     (DI), Z10
+	VPDPBUSD         Z10, Z11, Z4
+	VPDPBUSD         Z10, Z12, Z5
+	VPBROADCASTD     (R8), Z10
+	VPDPBUSD         Z10, Z11, Z6
+	VPDPBUSD         Z10, Z12, Z7
+	VPSRLD           $0x04, (SI), Z11
+	VPANDD           Z13, Z11, Z11
+	VPSRLD           $0x04, 64(SI), Z12
+	VPANDD           Z13, Z12, Z12
+	VPSHUFB          Z11, Z14, Z11
+	VPSHUFB          Z12, Z14, Z12
+	VPBROADCASTD     16(DI), Z10
+	VPDPBUSD         Z10, Z11, Z4
+	VPDPBUSD         Z10, Z12, Z5
+	VPBROADCASTD     16(R8), Z10
+	VPDPBUSD         Z10, Z11, Z6
+	VPDPBUSD         Z10, Z12, Z7
+	VPANDD           128(SI), Z13, Z11
+	VPANDD           192(SI), Z13, Z12
+	VPSHUFB          Z11, Z14, Z11
+	VPSHUFB          Z12, Z14, Z12
+	VPBROADCASTD     4(DI), Z10
+	VPDPBUSD         Z10, Z11, Z4
+	VPDPBUSD         Z10, Z12, Z5
+	VPBROADCASTD     4(R8), Z10
+	VPDPBUSD         Z10, Z11, Z6
+	VPDPBUSD         Z10, Z12, Z7
+	VPSRLD           $0x04, 128(SI), Z11
+	VPANDD           Z13, Z11, Z11
+	VPSRLD           $0x04, 192(SI), Z12
+	VPANDD           Z13, Z12, Z12
+	VPSHUFB          Z11, Z14, Z11
+	VPSHUFB          Z12, Z14, Z12
+	VPBROADCASTD     20(DI), Z10
+	VPDPBUSD         Z10, Z11, Z4
+	VPDPBUSD         Z10, Z12, Z5
+	VPBROADCASTD     20(R8), Z10
+	VPDPBUSD         Z10, Z11, Z6
+	VPDPBUSD         Z10, Z12, Z7
+	VPANDD           256(SI), Z13, Z11
+	VPANDD           320(SI), Z13, Z12
+	VPSHUFB          Z11, Z14, Z11
+	VPSHUFB          Z12, Z14, Z12
+	VPBROADCASTD     8(DI), Z10
+	VPDPBUSD         Z10, Z11, Z4
+	VPDPBUSD         Z10, Z12, Z5
+	VPBROADCASTD     8(R8), Z10
+	VPDPBUSD         Z10, Z11, Z6
+	VPDPBUSD         Z10, Z12, Z7
+	VPSRLD           $0x04, 256(SI), Z11
+	VPANDD           Z13, Z11, Z11
+	VPSRLD           $0x04, 320(SI), Z12
+	VPANDD           Z13, Z12, Z12
+	VPSHUFB          Z11, Z14, Z11
+	VPSHUFB          Z12, Z14, Z12
+	VPBROADCASTD     24(DI), Z10
+	VPDPBUSD         Z10, Z11, Z4
+	VPDPBUSD         Z10, Z12, Z5
+	VPBROADCASTD     24(R8), Z10
+	VPDPBUSD         Z10, Z11, Z6
+	VPDPBUSD         Z10, Z12, Z7
+	VPANDD           384(SI), Z13, Z11
+	VPANDD           448(SI), Z13, Z12
+	VPSHUFB          Z11, Z14, Z11
+	VPSHUFB          Z12, Z14, Z12
+	VPBROADCASTD     12(DI), Z10
+	VPDPBUSD         Z10, Z11, Z4
+	VPDPBUSD         Z10, Z12, Z5
+	VPBROADCASTD     12(R8), Z10
+	VPDPBUSD         Z10, Z11, Z6
+	VPDPBUSD         Z10, Z12, Z7
+	VPSRLD           $0x04, 384(SI), Z11
+	VPANDD           Z13, Z11, Z11
+	VPSRLD           $0x04, 448(SI), Z12
+	VPANDD           Z13, Z12, Z12
+	VPSHUFB          Z11, Z14, Z11
+	VPSHUFB          Z12, Z14, Z12
+	VPBROADCASTD     28(DI), Z10
+	VPDPBUSD         Z10, Z11, Z4
+	VPDPBUSD         Z10, Z12, Z5
+	VPBROADCASTD     28(R8), Z10
+	VPDPBUSD         Z10, Z11, Z6
+	VPDPBUSD         Z10, Z12, Z7
+	VPMOVSXBD        512(SI), Z11
+	VCVTDQ2PS        Z11, Z11
+	VMULPS           Z8, Z11, Z11
+	VCVTDQ2PS        Z4, Z4
+	VMULPS           Z11, Z4, Z4
+	VFMADD231PS.BCST 32(DI), Z4, Z0
+	VCVTDQ2PS        Z6, Z6
+	VMULPS           Z11, Z6, Z6
+	VFMADD231PS.BCST 32(R8), Z6, Z2
+	VPMOVSXBD        528(SI), Z11
+	VCVTDQ2PS        Z11, Z11
+	VMULPS           Z9, Z11, Z11
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           Z11, Z5, Z5
+	VFMADD231PS.BCST 32(DI), Z5, Z1
+	VCVTDQ2PS        Z7, Z7
+	VMULPS           Z11, Z7, Z7
+	VFMADD231PS.BCST 32(R8), Z7, Z3
+	ADDQ             $0x00000220, SI
+	ADDQ             $+64, DI
+	ADDQ             $+64, R8
+	DECQ             BX
+	JNZ              block
+	DECQ             CX
+	JNZ              unit
+	VBROADCASTSS     alpha+72(FP), Z11
+	VMULPS           Z11, Z0, Z0
+	VMULPS           Z11, Z1, Z1
+	VMULPS           Z11, Z2, Z2
+	VMULPS           Z11, Z3, Z3
+	MOVL             beta+76(FP), AX
+	ADDL             AX, AX
+	JZ               write
+	VBROADCASTSS     beta+76(FP), Z11
+	MOVQ             DX, AX
+	VFMADD231PS      (AX), Z11, Z0
+	VFMADD231PS      64(AX), Z11, Z1
+	ADDQ             R12, AX
+	VFMADD231PS      (AX), Z11, Z2
+	VFMADD231PS      64(AX), Z11, Z3
+
+write:
+	MOVQ    DX, AX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    R12, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	ADDQ    $0x00000080, DX
+	DECQ    R11
+	JNZ     strip
+	VZEROUPPER
+	RET
+
+// func blockGemvIQ4_XSx4AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+TEXT ·blockGemvIQ4_XSx4AVX512(SB), NOSPLIT, $0-80
+	MOVL            $0x0f0f0f0f, AX
+	VPBROADCASTD    AX, Z21
+	VBROADCASTI32X4 iq4Codes<>+0(SB), Z22
+	MOVQ            y+0(FP), DX
+	MOVQ            ldy+8(FP), R12
+	MOVQ            strips+16(FP), SI
+	MOVQ            count+48(FP), R11
+	MOVQ            ahead+64(FP), R13
+
+strip:
+	MOVQ    x+24(FP), DI
+	MOVQ    DI, R8
+	ADDQ    ldx+32(FP), R8
+	MOVQ    R8, R9
+	ADDQ    ldx+32(FP), R9
+	MOVQ    R9, R10
+	ADDQ    ldx+32(FP), R10
+	MOVQ    units+40(FP), CX
+	MOVQ    sums+56(FP), AX
+	VMOVUPS (AX), Z0
+	VMOVUPS 64(AX), Z1
+	VMOVUPS 128(AX), Z2
+	VMOVUPS 192(AX), Z3
+	VMOVUPS 256(AX), Z4
+	VMOVUPS 320(AX), Z5
+	VMOVUPS 384(AX), Z6
+	VMOVUPS 448(AX), Z7
+
+unit:
+	VCVTPH2PS (SI), Z16
+	VCVTPH2PS 32(SI), Z17
+	ADDQ      $+64, SI
+	MOVL      $0x00000008, BX
+
+block:
+	PREFETCHT1       (SI)(R13*1)
+	PREFETCHT1       64(SI)(R13*1)
+	PREFETCHT1       128(SI)(R13*1)
+	PREFETCHT1       192(SI)(R13*1)
+	PREFETCHT1       256(SI)(R13*1)
+	PREFETCHT1       320(SI)(R13*1)
+	PREFETCHT1       384(SI)(R13*1)
+	PREFETCHT1       448(SI)(R13*1)
+	PREFETCHT1       512(SI)(R13*1)
+	VPBROADCASTD     48(DI), Z8
+	VPBROADCASTD     48(DI), Z9
+	VPBROADCASTD     48(R8), Z10
+	VPBROADCASTD     48(R8), Z11
+	VPBROADCASTD     48(R9), Z12
+	VPBROADCASTD     48(R9), Z13
+	VPBROADCASTD     48(R10), Z14
+	VPBROADCASTD     48(R10), Z15
+	VPANDD           (SI), Z21, Z19
+	VPANDD           64(SI), Z21, Z20
+	VPSHUFB          Z19, Z22, Z19
+	VPSHUFB          Z20, Z22, Z20
+	VPBROADCASTD     (DI), Z18
+	VPDPBUSD         Z18, Z19, Z8
+	VPDPBUSD         Z18, Z20, Z9
+	VPBROADCASTD     (R8), Z18
+	VPDPBUSD         Z18, Z19, Z10
+	VPDPBUSD         Z18, Z20, Z11
+	VPBROADCASTD     (R9), Z18
+	VPDPBUSD         Z18, Z19, Z12
+	VPDPBUSD         Z18, Z20, Z13
+	VPBROADCASTD     (R10), Z18
+	VPDPBUSD         Z18, Z19, Z14
+	VPDPBUSD         Z18, Z20, Z15
+	VPSRLD           $0x04, (SI), Z19
+	VPANDD           Z21, Z19, Z19
+	VPSRLD           $0x04, 64(SI), Z20
+	VPANDD           Z21, Z20, Z20
+	VPSHUFB          Z19, Z22, Z19
+	VPSHUFB          Z20, Z22, Z20
+	VPBROADCASTD     16(DI), Z18
+	VPDPBUSD         Z18, Z19, Z8
+	VPDPBUSD         Z18, Z20, Z9
+	VPBROADCASTD     16(R8), Z18
+	VPDPBUSD         Z18, Z19, Z10
+	VPDPBUSD         Z18, Z20, Z11
+	VPBROADCASTD     16(R9), Z18
+	VPDPBUSD         Z18, Z19, Z12
+	VPDPBUSD         Z18, Z20, Z13
+	VPBROADCASTD     16(R10), Z18
+	VPDPBUSD         Z18, Z19, Z14
+	VPDPBUSD         Z18, Z20, Z15
+	VPANDD           128(SI), Z21, Z19
+	VPANDD           192(SI), Z21, Z20
+	VPSHUFB          Z19, Z22, Z19
+	VPSHUFB          Z20, Z22, Z20
+	VPBROADCASTD     4(DI), Z18
+	VPDPBUSD         Z18, Z19, Z8
+	VPDPBUSD         Z18, Z20, Z9
+	VPBROADCASTD     4(R8), Z18
+	VPDPBUSD         Z18, Z19, Z10
+	VPDPBUSD         Z18, Z20, Z11
+	VPBROADCASTD     4(R9), Z18
+	VPDPBUSD         Z18, Z19, Z12
+	VPDPBUSD         Z18, Z20, Z13
+	VPBROADCASTD     4(R10), Z18
+	VPDPBUSD         Z18, Z19, Z14
+	VPDPBUSD         Z18, Z20, Z15
+	VPSRLD           $0x04, 128(SI), Z19
+	VPANDD           Z21, Z19, Z19
+	VPSRLD           $0x04, 192(SI), Z20
+	VPANDD           Z21, Z20, Z20
+	VPSHUFB          Z19, Z22, Z19
+	VPSHUFB          Z20, Z22, Z20
+	VPBROADCASTD     20(DI), Z18
+	VPDPBUSD         Z18, Z19, Z8
+	VPDPBUSD         Z18, Z20, Z9
+	VPBROADCASTD     20(R8), Z18
+	VPDPBUSD         Z18, Z19, Z10
+	VPDPBUSD         Z18, Z20, Z11
+	VPBROADCASTD     20(R9), Z18
+	VPDPBUSD         Z18, Z19, Z12
+	VPDPBUSD         Z18, Z20, Z13
+	VPBROADCASTD     20(R10), Z18
+	VPDPBUSD         Z18, Z19, Z14
+	VPDPBUSD         Z18, Z20, Z15
+	VPANDD           256(SI), Z21, Z19
+	VPANDD           320(SI), Z21, Z20
+	VPSHUFB          Z19, Z22, Z19
+	VPSHUFB          Z20, Z22, Z20
+	VPBROADCASTD     8(DI), Z18
+	VPDPBUSD         Z18, Z19, Z8
+	VPDPBUSD         Z18, Z20, Z9
+	VPBROADCASTD     8(R8), Z18
+	VPDPBUSD         Z18, Z19, Z10
+	VPDPBUSD         Z18, Z20, Z11
+	VPBROADCASTD     8(R9), Z18
+	VPDPBUSD         Z18, Z19, Z12
+	VPDPBUSD         Z18, Z20, Z13
+	VPBROADCASTD     8(R10), Z18
+	VPDPBUSD         Z18, Z19, Z14
+	VPDPBUSD         Z18, Z20, Z15
+	VPSRLD           $0x04, 256(SI), Z19
+	VPANDD           Z21, Z19, Z19
+	VPSRLD           $0x04, 320(SI), Z20
+	VPANDD           Z21, Z20, Z20
+	VPSHUFB          Z19, Z22, Z19
+	VPSHUFB          Z20, Z22, Z20
+	VPBROADCASTD     24(DI), Z18
+	VPDPBUSD         Z18, Z19, Z8
+	VPDPBUSD         Z18, Z20, Z9
+	VPBROADCASTD     24(R8), Z18
+	VPDPBUSD         Z18, Z19, Z10
+	VPDPBUSD         Z18, Z20, Z11
+	VPBROADCASTD     24(R9), Z18
+	VPDPBUSD         Z18, Z19, Z12
+	VPDPBUSD         Z18, Z20, Z13
+	VPBROADCASTD     24(R10), Z18
+	VPDPBUSD         Z18, Z19, Z14
+	VPDPBUSD         Z18, Z20, Z15
+	VPANDD           384(SI), Z21, Z19
+	VPANDD           448(SI), Z21, Z20
+	VPSHUFB          Z19, Z22, Z19
+	VPSHUFB          Z20, Z22, Z20
+	VPBROADCASTD     12(DI), Z18
+	VPDPBUSD         Z18, Z19, Z8
+	VPDPBUSD         Z18, Z20, Z9
+	VPBROADCASTD     12(R8), Z18
+	VPDPBUSD         Z18, Z19, Z10
+	VPDPBUSD         Z18, Z20, Z11
+	VPBROADCASTD     12(R9), Z18
+	VPDPBUSD         Z18, Z19, Z12
+	VPDPBUSD         Z18, Z20, Z13
+	VPBROADCASTD     12(R10), Z18
+	VPDPBUSD         Z18, Z19, Z14
+	VPDPBUSD         Z18, Z20, Z15
+	VPSRLD           $0x04, 384(SI), Z19
+	VPANDD           Z21, Z19, Z19
+	VPSRLD           $0x04, 448(SI), Z20
+	VPANDD           Z21, Z20, Z20
+	VPSHUFB          Z19, Z22, Z19
+	VPSHUFB          Z20, Z22, Z20
+	VPBROADCASTD     28(DI), Z18
+	VPDPBUSD         Z18, Z19, Z8
+	VPDPBUSD         Z18, Z20, Z9
+	VPBROADCASTD     28(R8), Z18
+	VPDPBUSD         Z18, Z19, Z10
+	VPDPBUSD         Z18, Z20, Z11
+	VPBROADCASTD     28(R9), Z18
+	VPDPBUSD         Z18, Z19, Z12
+	VPDPBUSD         Z18, Z20, Z13
+	VPBROADCASTD     28(R10), Z18
+	VPDPBUSD         Z18, Z19, Z14
+	VPDPBUSD         Z18, Z20, Z15
+	VPMOVSXBD        512(SI), Z19
+	VCVTDQ2PS        Z19, Z19
+	VMULPS           Z16, Z19, Z19
+	VCVTDQ2PS        Z8, Z8
+	VMULPS           Z19, Z8, Z8
+	VFMADD231PS.BCST 32(DI), Z8, Z0
+	VCVTDQ2PS        Z10, Z10
+	VMULPS           Z19, Z10, Z10
+	VFMADD231PS.BCST 32(R8), Z10, Z2
+	VCVTDQ2PS        Z12, Z12
+	VMULPS           Z19, Z12, Z12
+	VFMADD231PS.BCST 32(R9), Z12, Z4
+	VCVTDQ2PS        Z14, Z14
+	VMULPS           Z19, Z14, Z14
+	VFMADD231PS.BCST 32(R10), Z14, Z6
+	VPMOVSXBD        528(SI), Z19
+	VCVTDQ2PS        Z19, Z19
+	VMULPS           Z17, Z19, Z19
+	VCVTDQ2PS        Z9, Z9
+	VMULPS           Z19, Z9, Z9
+	VFMADD231PS.BCST 32(DI), Z9, Z1
+	VCVTDQ2PS        Z11, Z11
+	VMULPS           Z19, Z11, Z11
+	VFMADD231PS.BCST 32(R8), Z11, Z3
+	VCVTDQ2PS        Z13, Z13
+	VMULPS           Z19, Z13, Z13
+	VFMADD231PS.BCST 32(R9), Z13, Z5
+	VCVTDQ2PS        Z15, Z15
+	VMULPS           Z19, Z15, Z15
+	VFMADD231PS.BCST 32(R10), Z15, Z7
+	ADDQ             $0x00000220, SI
+	ADDQ             $+64, DI
+	ADDQ             $+64, R8
+	ADDQ             $+64, R9
+	ADDQ             $+64, R10
+	DECQ             BX
+	JNZ              block
+	DECQ             CX
+	JNZ              unit
+	VBROADCASTSS     alpha+72(FP), Z19
+	VMULPS           Z19, Z0, Z0
+	VMULPS           Z19, Z1, Z1
+	VMULPS           Z19, Z2, Z2
+	VMULPS           Z19, Z3, Z3
+	VMULPS           Z19, Z4, Z4
+	VMULPS           Z19, Z5, Z5
+	VMULPS           Z19, Z6, Z6
+	VMULPS           Z19, Z7, Z7
+	MOVL             beta+76(FP), AX
+	ADDL             AX, AX
+	JZ               write
+	VBROADCASTSS     beta+76(FP), Z19
+	MOVQ             DX, AX
+	VFMADD231PS      (AX), Z19, Z0
+	VFMADD231PS      64(AX), Z19, Z1
+	ADDQ             R12, AX
+	VFMADD231PS      (AX), Z19, Z2
+	VFMADD231PS      64(AX), Z19, Z3
+	ADDQ             R12, AX
+	VFMADD231PS      (AX), Z19, Z4
+	VFMADD231PS      64(AX), Z19, Z5
+	ADDQ             R12, AX
+	VFMADD231PS      (AX), Z19, Z6
+	VFMADD231PS      64(AX), Z19, Z7
 
 write:
 	MOVQ    DX, AX

@@ -77,6 +77,14 @@ func blockGemvStrips(f BlockFormat, y []float32, ldy int, strips []byte, x []vec
 			blockGemvQ5_Kx4AVX512(yp, ldy4, w, xp, ldx, units, count, sp, blockGemvAhead, alpha, beta)
 		case Q6_K:
 			blockGemvQ6_Kx4AVX512(yp, ldy4, w, xp, ldx, units, count, sp, blockGemvAhead, alpha, beta)
+		case Q2_K:
+			blockGemvQ2_Kx4AVX512(yp, ldy4, w, xp, ldx, units, count, sp, blockGemvAhead, alpha, beta)
+		case Q3_K:
+			blockGemvQ3_Kx4AVX512(yp, ldy4, w, xp, ldx, units, count, sp, blockGemvAhead, alpha, beta)
+		case IQ4_NL:
+			blockGemvIQ4_NLx4AVX512(yp, ldy4, w, xp, ldx, units, count, sp, blockGemvAhead, alpha, beta)
+		case IQ4_XS:
+			blockGemvIQ4_XSx4AVX512(yp, ldy4, w, xp, ldx, units, count, sp, blockGemvAhead, alpha, beta)
 		}
 	case useVNNI && cols == 2:
 		switch f {
@@ -96,6 +104,14 @@ func blockGemvStrips(f BlockFormat, y []float32, ldy int, strips []byte, x []vec
 			blockGemvQ5_Kx2AVX512(yp, ldy4, w, xp, ldx, units, count, sp, blockGemvAhead, alpha, beta)
 		case Q6_K:
 			blockGemvQ6_Kx2AVX512(yp, ldy4, w, xp, ldx, units, count, sp, blockGemvAhead, alpha, beta)
+		case Q2_K:
+			blockGemvQ2_Kx2AVX512(yp, ldy4, w, xp, ldx, units, count, sp, blockGemvAhead, alpha, beta)
+		case Q3_K:
+			blockGemvQ3_Kx2AVX512(yp, ldy4, w, xp, ldx, units, count, sp, blockGemvAhead, alpha, beta)
+		case IQ4_NL:
+			blockGemvIQ4_NLx2AVX512(yp, ldy4, w, xp, ldx, units, count, sp, blockGemvAhead, alpha, beta)
+		case IQ4_XS:
+			blockGemvIQ4_XSx2AVX512(yp, ldy4, w, xp, ldx, units, count, sp, blockGemvAhead, alpha, beta)
 		}
 	case useVNNI:
 		switch f {
@@ -115,6 +131,14 @@ func blockGemvStrips(f BlockFormat, y []float32, ldy int, strips []byte, x []vec
 			blockGemvQ5_Kx1AVX512(yp, ldy4, w, xp, ldx, units, count, sp, blockGemvAhead, alpha, beta)
 		case Q6_K:
 			blockGemvQ6_Kx1AVX512(yp, ldy4, w, xp, ldx, units, count, sp, blockGemvAhead, alpha, beta)
+		case Q2_K:
+			blockGemvQ2_Kx1AVX512(yp, ldy4, w, xp, ldx, units, count, sp, blockGemvAhead, alpha, beta)
+		case Q3_K:
+			blockGemvQ3_Kx1AVX512(yp, ldy4, w, xp, ldx, units, count, sp, blockGemvAhead, alpha, beta)
+		case IQ4_NL:
+			blockGemvIQ4_NLx1AVX512(yp, ldy4, w, xp, ldx, units, count, sp, blockGemvAhead, alpha, beta)
+		case IQ4_XS:
+			blockGemvIQ4_XSx1AVX512(yp, ldy4, w, xp, ldx, units, count, sp, blockGemvAhead, alpha, beta)
 		}
 	default:
 		switch f {
@@ -134,6 +158,14 @@ func blockGemvStrips(f BlockFormat, y []float32, ldy int, strips []byte, x []vec
 			blockGemvQ5_Kx1AVX2(yp, ldy4, w, xp, ldx, units, count, sp, blockGemvAhead, alpha, beta)
 		case Q6_K:
 			blockGemvQ6_Kx1AVX2(yp, ldy4, w, xp, ldx, units, count, sp, blockGemvAhead, alpha, beta)
+		case Q2_K:
+			blockGemvQ2_Kx1AVX2(yp, ldy4, w, xp, ldx, units, count, sp, blockGemvAhead, alpha, beta)
+		case Q3_K:
+			blockGemvQ3_Kx1AVX2(yp, ldy4, w, xp, ldx, units, count, sp, blockGemvAhead, alpha, beta)
+		case IQ4_NL:
+			blockGemvIQ4_NLx1AVX2(yp, ldy4, w, xp, ldx, units, count, sp, blockGemvAhead, alpha, beta)
+		case IQ4_XS:
+			blockGemvIQ4_XSx1AVX2(yp, ldy4, w, xp, ldx, units, count, sp, blockGemvAhead, alpha, beta)
 		}
 	}
 }

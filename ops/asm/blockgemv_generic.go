@@ -44,13 +44,13 @@ type stripRow struct {
 	groups int // 1, or 2 halves with scales of their own
 	scale  [2]float32
 	hasMin bool
-	min    float32
+	min    [2]float32
 }
 
 // load takes block j of a unit, row r.
 func (w *stripRow) load(f BlockFormat, unit []byte, j, r int) {
 	i := f.info()
-	w.zero, w.groups, w.hasMin, w.min = int32(i.zero), 32/i.group, i.zero == 0, 0
+	w.zero, w.groups, w.hasMin = int32(i.zero), 32/i.group, i.zero == 0
 	at := 64*(r/16) + 4*(r%16)
 	block := unit
 	switch f {
@@ -60,23 +60,45 @@ func (w *stripRow) load(f BlockFormat, unit []byte, j, r int) {
 			copy(w.codes[4*q:4*q+4], block[128*q+at:])
 		}
 		return
-	case Q4_0:
+	case Q4_0, IQ4_NL:
 		w.scale[0] = halfAt(unit[512+2*r:])
 	case Q4_1:
-		w.scale[0], w.min = halfAt(unit[512+2*r:]), halfAt(unit[576+2*r:])
+		w.scale[0], w.min[0] = halfAt(unit[512+2*r:]), halfAt(unit[576+2*r:])
 	case Q5_0:
 		w.scale[0] = halfAt(unit[640+2*r:])
 	case Q5_1:
-		w.scale[0], w.min = halfAt(unit[640+2*r:]), halfAt(unit[704+2*r:])
+		w.scale[0], w.min[0] = halfAt(unit[640+2*r:]), halfAt(unit[704+2*r:])
 	case Q4_K, Q5_K:
 		size := (i.unitBytes - 128) / 8
 		block = unit[128+j*size:][:size]
 		w.scale[0] = halfAt(unit[2*r:]) * float32(block[size-64+r])
-		w.min = -halfAt(unit[64+2*r:]) * float32(block[size-32+r])
+		w.min[0] = -halfAt(unit[64+2*r:]) * float32(block[size-32+r])
 	case Q6_K:
 		block = unit[64+j*sixBlock:][:sixBlock]
 		d := halfAt(unit[2*r:])
 		w.scale[0], w.scale[1] = d*float32(int8(block[768+r])), d*float32(int8(block[800+r]))
+	case IQ4_XS:
+		block = unit[64+j*iq4Block:][:iq4Block]
+		w.scale[0] = halfAt(unit[2*r:]) * float32(int8(block[512+r]))
+	case Q2_K:
+		block = unit[128+j*q2Block:][:q2Block]
+		d, dmin := halfAt(unit[2*r:]), halfAt(unit[64+2*r:])
+		for g := range 2 {
+			s := block[256+32*g+r]
+			w.scale[g], w.min[g] = d*float32(s&15), -(dmin * float32(s>>4))
+		}
+		w.pairs(block, at)
+		return
+	case Q3_K:
+		block = unit[64+j*q3Block:][:q3Block]
+		d := halfAt(unit[2*r:])
+		w.scale[0], w.scale[1] = d*float32(int8(block[384+r])), d*float32(int8(block[416+r]))
+		w.pairs(block, at)
+		third := fifths(block[256:384], r)
+		for e := range w.codes {
+			w.codes[e] |= byte(third >> e & 1 << 2)
+		}
+		return
 	}
 	for s := range 4 {
 		for b, c := range block[128*s+at:][:4] {
@@ -89,6 +111,10 @@ func (w *stripRow) load(f BlockFormat, unit []byte, j, r int) {
 		for e := range w.codes {
 			w.codes[e] |= fifth(high, e)
 		}
+	case IQ4_NL, IQ4_XS:
+		for e, c := range w.codes {
+			w.codes[e] = iq4Table[c]
+		}
 	case Q6_K:
 		for t := range 2 {
 			for b, c := range block[512+128*t+at:][:4] {
@@ -96,6 +122,17 @@ func (w *stripRow) load(f BlockFormat, unit []byte, j, r int) {
 				w.codes[16+8*t+b] |= c << 2 & 0x30
 				w.codes[4+8*t+b] |= c & 0x30
 				w.codes[20+8*t+b] |= c >> 2 & 0x30
+			}
+		}
+	}
+}
+
+// pairs takes the two-bit codes of a block.
+func (w *stripRow) pairs(block []byte, at int) {
+	for t := range 2 {
+		for b, c := range block[128*t+at:][:4] {
+			for i := range 4 {
+				w.codes[16*t+4*i+b] = c >> (2 * i) & 3
 			}
 		}
 	}
@@ -110,7 +147,7 @@ func (w *stripRow) add(x *vectorBlock, s float32) float32 {
 		}
 		v := float32(float32(p) * w.scale[0])
 		if w.hasMin {
-			v = fma32(w.min, x.sum, v)
+			v = fma32(w.min[0], x.sum, v)
 		}
 		return fma32(v, x.scale, s)
 	}
@@ -119,7 +156,11 @@ func (w *stripRow) add(x *vectorBlock, s float32) float32 {
 		for e, c := range w.codes[16*g : 16*g+16] {
 			p += (int32(c) - w.zero) * int32(x.codes[16*g+e])
 		}
-		s = fma32(float32(float32(p)*w.scale[g]), x.scale, s)
+		v := float32(float32(p) * w.scale[g])
+		if w.hasMin {
+			v = fma32(w.min[g], float32(-x.minus6[g]/32), v)
+		}
+		s = fma32(v, x.scale, s)
 	}
 	return s
 }

@@ -315,3 +315,159 @@ func blockGemvQ6_Kx2AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, 
 //
 //go:noescape
 func blockGemvQ6_Kx4AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
+
+// blockGemvQ2_Kx1AVX512 multiplies count strips of units of Q2_K by 1 vectors:
+//
+//	s := sums[c][r]
+//	for every block b, and every scale of it {
+//		s = fma(float32(sum(codes of w[r][b] * codes of x[c][b]))*w.scale + m[b][r]*sum(codes of x[c][b]), x[c][b].scale, s)
+//	}
+//	y[c*ldy+r] = beta*y[c*ldy+r] + alpha*s // fma; beta == 0: y is not read
+//
+// Each product is rounded, each sum is fused with its product. ldy, ldx and ahead, how far weights are prefetched, are in bytes; units and count are positive.
+//
+//go:noescape
+func blockGemvQ2_Kx1AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
+
+// blockGemvQ2_Kx2AVX512 multiplies count strips of units of Q2_K by 2 vectors:
+//
+//	s := sums[c][r]
+//	for every block b, and every scale of it {
+//		s = fma(float32(sum(codes of w[r][b] * codes of x[c][b]))*w.scale + m[b][r]*sum(codes of x[c][b]), x[c][b].scale, s)
+//	}
+//	y[c*ldy+r] = beta*y[c*ldy+r] + alpha*s // fma; beta == 0: y is not read
+//
+// Each product is rounded, each sum is fused with its product. ldy, ldx and ahead, how far weights are prefetched, are in bytes; units and count are positive.
+//
+//go:noescape
+func blockGemvQ2_Kx2AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
+
+// blockGemvQ2_Kx4AVX512 multiplies count strips of units of Q2_K by 4 vectors:
+//
+//	s := sums[c][r]
+//	for every block b, and every scale of it {
+//		s = fma(float32(sum(codes of w[r][b] * codes of x[c][b]))*w.scale + m[b][r]*sum(codes of x[c][b]), x[c][b].scale, s)
+//	}
+//	y[c*ldy+r] = beta*y[c*ldy+r] + alpha*s // fma; beta == 0: y is not read
+//
+// Each product is rounded, each sum is fused with its product. ldy, ldx and ahead, how far weights are prefetched, are in bytes; units and count are positive.
+//
+//go:noescape
+func blockGemvQ2_Kx4AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
+
+// blockGemvQ3_Kx1AVX512 multiplies count strips of units of Q3_K by 1 vectors:
+//
+//	s := sums[c][r]
+//	for every block b, and every scale of it {
+//		s = fma(float32(sum(codes of w[r][b] * codes of x[c][b]))*w.scale, x[c][b].scale, s)
+//	}
+//	y[c*ldy+r] = beta*y[c*ldy+r] + alpha*s // fma; beta == 0: y is not read
+//
+// Each product is rounded, each sum is fused with its product. ldy, ldx and ahead, how far weights are prefetched, are in bytes; units and count are positive.
+//
+//go:noescape
+func blockGemvQ3_Kx1AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
+
+// blockGemvQ3_Kx2AVX512 multiplies count strips of units of Q3_K by 2 vectors:
+//
+//	s := sums[c][r]
+//	for every block b, and every scale of it {
+//		s = fma(float32(sum(codes of w[r][b] * codes of x[c][b]))*w.scale, x[c][b].scale, s)
+//	}
+//	y[c*ldy+r] = beta*y[c*ldy+r] + alpha*s // fma; beta == 0: y is not read
+//
+// Each product is rounded, each sum is fused with its product. ldy, ldx and ahead, how far weights are prefetched, are in bytes; units and count are positive.
+//
+//go:noescape
+func blockGemvQ3_Kx2AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
+
+// blockGemvQ3_Kx4AVX512 multiplies count strips of units of Q3_K by 4 vectors:
+//
+//	s := sums[c][r]
+//	for every block b, and every scale of it {
+//		s = fma(float32(sum(codes of w[r][b] * codes of x[c][b]))*w.scale, x[c][b].scale, s)
+//	}
+//	y[c*ldy+r] = beta*y[c*ldy+r] + alpha*s // fma; beta == 0: y is not read
+//
+// Each product is rounded, each sum is fused with its product. ldy, ldx and ahead, how far weights are prefetched, are in bytes; units and count are positive.
+//
+//go:noescape
+func blockGemvQ3_Kx4AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
+
+// blockGemvIQ4_NLx1AVX512 multiplies count strips of units of IQ4_NL by 1 vectors:
+//
+//	s := sums[c][r]
+//	for every block b, and every scale of it {
+//		s = fma(float32(sum(codes of w[r][b] * codes of x[c][b]))*w.scale, x[c][b].scale, s)
+//	}
+//	y[c*ldy+r] = beta*y[c*ldy+r] + alpha*s // fma; beta == 0: y is not read
+//
+// Each product is rounded, each sum is fused with its product. ldy, ldx and ahead, how far weights are prefetched, are in bytes; units and count are positive.
+//
+//go:noescape
+func blockGemvIQ4_NLx1AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
+
+// blockGemvIQ4_NLx2AVX512 multiplies count strips of units of IQ4_NL by 2 vectors:
+//
+//	s := sums[c][r]
+//	for every block b, and every scale of it {
+//		s = fma(float32(sum(codes of w[r][b] * codes of x[c][b]))*w.scale, x[c][b].scale, s)
+//	}
+//	y[c*ldy+r] = beta*y[c*ldy+r] + alpha*s // fma; beta == 0: y is not read
+//
+// Each product is rounded, each sum is fused with its product. ldy, ldx and ahead, how far weights are prefetched, are in bytes; units and count are positive.
+//
+//go:noescape
+func blockGemvIQ4_NLx2AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
+
+// blockGemvIQ4_NLx4AVX512 multiplies count strips of units of IQ4_NL by 4 vectors:
+//
+//	s := sums[c][r]
+//	for every block b, and every scale of it {
+//		s = fma(float32(sum(codes of w[r][b] * codes of x[c][b]))*w.scale, x[c][b].scale, s)
+//	}
+//	y[c*ldy+r] = beta*y[c*ldy+r] + alpha*s // fma; beta == 0: y is not read
+//
+// Each product is rounded, each sum is fused with its product. ldy, ldx and ahead, how far weights are prefetched, are in bytes; units and count are positive.
+//
+//go:noescape
+func blockGemvIQ4_NLx4AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
+
+// blockGemvIQ4_XSx1AVX512 multiplies count strips of units of IQ4_XS by 1 vectors:
+//
+//	s := sums[c][r]
+//	for every block b, and every scale of it {
+//		s = fma(float32(sum(codes of w[r][b] * codes of x[c][b]))*w.scale, x[c][b].scale, s)
+//	}
+//	y[c*ldy+r] = beta*y[c*ldy+r] + alpha*s // fma; beta == 0: y is not read
+//
+// Each product is rounded, each sum is fused with its product. ldy, ldx and ahead, how far weights are prefetched, are in bytes; units and count are positive.
+//
+//go:noescape
+func blockGemvIQ4_XSx1AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
+
+// blockGemvIQ4_XSx2AVX512 multiplies count strips of units of IQ4_XS by 2 vectors:
+//
+//	s := sums[c][r]
+//	for every block b, and every scale of it {
+//		s = fma(float32(sum(codes of w[r][b] * codes of x[c][b]))*w.scale, x[c][b].scale, s)
+//	}
+//	y[c*ldy+r] = beta*y[c*ldy+r] + alpha*s // fma; beta == 0: y is not read
+//
+// Each product is rounded, each sum is fused with its product. ldy, ldx and ahead, how far weights are prefetched, are in bytes; units and count are positive.
+//
+//go:noescape
+func blockGemvIQ4_XSx2AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)
+
+// blockGemvIQ4_XSx4AVX512 multiplies count strips of units of IQ4_XS by 4 vectors:
+//
+//	s := sums[c][r]
+//	for every block b, and every scale of it {
+//		s = fma(float32(sum(codes of w[r][b] * codes of x[c][b]))*w.scale, x[c][b].scale, s)
+//	}
+//	y[c*ldy+r] = beta*y[c*ldy+r] + alpha*s // fma; beta == 0: y is not read
+//
+// Each product is rounded, each sum is fused with its product. ldy, ldx and ahead, how far weights are prefetched, are in bytes; units and count are positive.
+//
+//go:noescape
+func blockGemvIQ4_XSx4AVX512(y *float32, ldy int, strips *byte, x *int8, ldx int, units int, count int, sums *float32, ahead int, alpha float32, beta float32)

@@ -21,6 +21,7 @@ type fileMatrix struct {
 // fileTypes are ggml's numbers of types.
 var fileTypes = map[int]asm.BlockFormat{
 	2: asm.Q4_0, 3: asm.Q4_1, 6: asm.Q5_0, 7: asm.Q5_1, 8: asm.Q8_0, 12: asm.Q4_K, 13: asm.Q5_K, 14: asm.Q6_K,
+	10: asm.Q2_K, 11: asm.Q3_K, 20: asm.IQ4_NL, 23: asm.IQ4_XS,
 }
 
 // matrices reads the matrices of a GGUF file that is known to be good. (Package gguf

@@ -28,7 +28,7 @@ func packRow(f BlockFormat, dst, src []byte, r int) {
 				putPair(d, at+256*q, 128, le.Uint64(s[2+8*q:])^signBits)
 			}
 			copy(d[1024+2*r:], s[:2])
-		case Q4_0:
+		case Q4_0, IQ4_NL:
 			d, s := dst[:576], src[:18]
 			putPair(d, at, 128, le.Uint64(s[2:]))
 			putPair(d, at+256, 128, le.Uint64(s[10:]))
@@ -58,6 +58,12 @@ func packRow(f BlockFormat, dst, src []byte, r int) {
 			packK(dst[:i.unitBytes], src[:12+4], src[48:176], src[16:48], r, at)
 		case Q6_K:
 			packQ6K(dst[:i.unitBytes], src[:210], r, at)
+		case Q2_K:
+			packQ2K(dst[:i.unitBytes], src[:84], r, at)
+		case Q3_K:
+			packQ3K(dst[:i.unitBytes], src[:110], r, at)
+		case IQ4_XS:
+			packIQ4XS(dst[:i.unitBytes], src[:136], r, at)
 		}
 	}
 }
@@ -207,7 +213,16 @@ func unpackRow(f BlockFormat, dst, src []byte, r int) {
 		case Q6_K:
 			unpackQ6K(d, s, r, at)
 			continue
-		case Q4_0:
+		case Q2_K:
+			unpackQ2K(d, s, r, at)
+			continue
+		case Q3_K:
+			unpackQ3K(d, s, r, at)
+			continue
+		case IQ4_XS:
+			unpackIQ4XS(d, s, r, at)
+			continue
+		case Q4_0, IQ4_NL:
 			copy(d, s[512+2*r:][:2])
 		case Q4_1:
 			copy(d, s[512+2*r:][:2])

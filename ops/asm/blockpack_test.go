@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-var allFormats = []BlockFormat{Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, Q5_K, Q6_K}
+var allFormats = []BlockFormat{Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, Q5_K, Q6_K, Q2_K, Q3_K, IQ4_NL, IQ4_XS}
 
 // randomBytes returns bytes of every value.
 func randomBytes(r *rand.Rand, n int) []byte {
@@ -23,6 +23,7 @@ func randomBytes(r *rand.Rand, n int) []byte {
 // halfScales are the places of half-precision numbers in a unit of a file.
 var halfScales = map[BlockFormat][]int{
 	Q8_0: {0}, Q4_0: {0}, Q4_1: {0, 2}, Q5_0: {0}, Q5_1: {0, 2}, Q4_K: {0, 2}, Q5_K: {0, 2}, Q6_K: {208},
+	Q2_K: {80, 82}, Q3_K: {108}, IQ4_NL: {0}, IQ4_XS: {0},
 }
 
 // randomRows returns rows as in a file: random codes, scales of both signs and of
@@ -84,6 +85,12 @@ func stripValue(f BlockFormat, unit []byte, r, e int) float64 {
 		block = unit[128+j*704:]
 	case Q6_K:
 		block = unit[64+j*832:]
+	case Q2_K:
+		block = unit[128+j*320:]
+	case Q3_K:
+		block = unit[64+j*448:]
+	case IQ4_XS:
+		block = unit[64+j*544:]
 	}
 	e %= 32
 	q, h, b := e/4, r/16, 4*(r%16)+e%4
@@ -91,7 +98,20 @@ func stripValue(f BlockFormat, unit []byte, r, e int) float64 {
 	fifth := func() float64 {
 		return float64(binary.LittleEndian.Uint64(block[512+8*(2*q+h):]) >> b & 1 * 16)
 	}
+	pair := func() float64 { return float64(block[64*(2*(q/4)+h)+b] >> (q % 4 * 2) & 3) }
+	signed := func(at int) float64 { return float64(int8(block[at+r])) }
+	table := func() float64 { return float64(iq4Table[int(nibble())]) - 128 }
 	switch f {
+	case IQ4_NL:
+		return half(512) * table()
+	case IQ4_XS:
+		return half(0) * signed(512) * table()
+	case Q2_K:
+		s := block[256+32*(e/16)+r]
+		return half(0)*float64(s&15)*pair() - half(64)*float64(s>>4)
+	case Q3_K:
+		third := float64(binary.LittleEndian.Uint64(block[256+8*(2*q+h):]) >> b & 1 * 4)
+		return half(0) * signed(384+32*(e/16)) * (pair() + third - 4)
 	case Q8_0:
 		return half(1024) * (float64(block[64*(2*q+h)+b]) - 128)
 	case Q4_0:

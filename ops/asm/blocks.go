@@ -21,6 +21,10 @@ const (
 	Q4_K
 	Q5_K
 	Q6_K
+	Q2_K
+	Q3_K
+	IQ4_NL
+	IQ4_XS
 	numBlockFormats
 )
 
@@ -41,6 +45,7 @@ const (
 //	fifths    128: 64-bit word 2q+h: bit i is the fifth bit of byte i of quad q, half h
 //	sixths    256: vector 2t+h, t < 2: bits 0-1 are the bits 4-5 of quad 2t, bits 2-3
 //	               of quad 2t+4, bits 4-5 of quad 2t+1, bits 6-7 of quad 2t+5
+//	pairs     256: vector 2t+h, t < 2: bits 2i and 2i+1 are the code of quad 4t+i
 //
 // Codes are unsigned, c; scales and minima are float16 by row unless said.
 //
@@ -53,9 +58,15 @@ const (
 //	Q5_K: 32 d; 32 dmin; 8 times (nibbles; fifths; 32 bytes s; 32 bytes m). the same
 //	Q6_K: 32 d; 8 times (nibbles; sixths; 32 int8 s of elements 0 to 15, 32 int8 s of
 //	      elements 16 to 31).                                   x = d*s*(c-32)
+//	Q2_K: 32 d; 32 dmin; 8 times (pairs; 32 bytes s + 16*m of elements 0 to 15, 32 of
+//	      elements 16 to 31).                                   x = d*s*c - dmin*m
+//	Q3_K: 32 d; 8 times (pairs; fifths, here the third bits; 32 int8 s of elements 0 to
+//	      15, 32 of elements 16 to 31).                         x = d*s*(c-4)
+//	IQ4_NL: nibbles; 32 d.                                      x = d*(table[c]-128)
+//	IQ4_XS: 32 d; 8 times (nibbles; 32 int8 s).                 x = d*s*(table[c]-128)
 //
-// A strip has the size of its rows in the file, but for the six-bit scales of Q4_K
-// and Q5_K, which get a byte each (2.8 and 2.3 percent more).
+// A strip has the size of its rows in the file, but for the six-bit scales, which get a
+// byte each (Q4_K 2.8, Q5_K 2.3, Q3_K 3.6 percent more; IQ4_XS the same).
 
 // StripRows is the number of rows of W that a strip holds.
 const StripRows = 32
@@ -78,7 +89,18 @@ var blockFormats = [numBlockFormats]blockFormat{
 	Q4_K: {"Q4_K", 256, 144, 128 + 8*(512+64), 32, 0},
 	Q5_K: {"Q5_K", 256, 176, 128 + 8*(512+128+64), 32, 0},
 	Q6_K: {"Q6_K", 256, 210, 64 + 8*(512+256+64), 16, 32},
+	Q2_K: {"Q2_K", 256, 84, 128 + 8*(256+64), 16, 0},
+	Q3_K: {"Q3_K", 256, 110, 64 + 8*(256+128+64), 16, 4},
+
+	IQ4_NL: {"IQ4_NL", 32, 18, 512 + 64, 32, 128},
+	IQ4_XS: {"IQ4_XS", 256, 136, 64 + 8*(512+32), 32, 128},
 }
+
+// iq4Table has, by the codes of IQ4_NL and IQ4_XS, what they stand for plus 128.
+var iq4Table = [16]byte{1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241}
+
+// hasTable reports whether the format's codes are places in iq4Table.
+func (f BlockFormat) hasTable() bool { return f == IQ4_NL || f == IQ4_XS }
 
 // String returns the format's usual name.
 func (f BlockFormat) String() string {

@@ -47,14 +47,16 @@ func ropeTable(positions, r int) *operand {
 }
 
 // attentionShape is one size of attention: spare keys lie behind those that any
-// query sees, as in a cache that is not full.
-type attentionShape struct{ batch, seq, heads, kvHeads, d, past, spare int }
+// query sees, as in a cache that is not full. window is 0 for none.
+type attentionShape struct{ batch, seq, heads, kvHeads, d, past, spare, window int }
 
 func attentionCases() (cases []*opCase) {
 	for _, s := range []attentionShape{
-		{1, 1, 1, 1, 1, 0, 0}, {1, 1, 4, 4, 8, 7, 0}, {2, 5, 4, 2, 7, 3, 2}, {1, 3, 6, 1, 32, 0, 5}, {3, 8, 2, 2, 16, 0, 0},
-		{1, 70, 3, 1, 16, 0, 0}, {1, 64, 2, 2, 33, 0, 1}, {1, 65, 2, 1, 32, 2, 0}, {1, 130, 8, 4, 16, 5, 3},
-		{1, 1, 8, 2, 64, 100, 9}, {0, 2, 2, 1, 4, 1, 0},
+		{1, 1, 1, 1, 1, 0, 0, 0}, {1, 1, 4, 4, 8, 7, 0, 0}, {2, 5, 4, 2, 7, 3, 2, 0}, {1, 3, 6, 1, 32, 0, 5, 0}, {3, 8, 2, 2, 16, 0, 0, 0},
+		{1, 70, 3, 1, 16, 0, 0, 0}, {1, 64, 2, 2, 33, 0, 1, 0}, {1, 65, 2, 1, 32, 2, 0, 0}, {1, 130, 8, 4, 16, 5, 3, 0},
+		{1, 1, 8, 2, 64, 100, 9, 0}, {0, 2, 2, 1, 4, 1, 0, 0},
+		{2, 5, 4, 2, 7, 3, 2, 1}, {1, 9, 2, 1, 16, 0, 0, 4}, {1, 6, 2, 2, 8, 10, 1, 3}, {1, 7, 2, 1, 8, 2, 0, 40}, {1, 1, 4, 2, 64, 90, 3, 33},
+		{1, 130, 4, 2, 16, 40, 2, 48}, {1, 40, 2, 1, 16, 700, 0, 600},
 	} {
 		for _, l := range [][2]layout{{whole, whole}, {whole, sliced}, {offset, heads}, {sliced, heads}, {heads, whole}} {
 			if s.seq > 65 && l[0] != whole {
@@ -69,7 +71,7 @@ func attentionCases() (cases []*opCase) {
 			cases = append(cases, attentionBackwardCases(s, l[0], l[1])...)
 		}
 	}
-	steep := attentionShape{2, 9, 4, 2, 16, 2, 0}
+	steep := attentionShape{2, 9, 4, 2, 16, 2, 0, 0}
 	cases = append(cases, attention(steep, whole, whole, true, 30))
 	return cases
 }
@@ -82,12 +84,15 @@ func attention(s attentionShape, lo, li layout, stats bool, steep float64) *opCa
 	c.t[1].set(func(int) float64 { return steep * c.rng.NormFloat64() })
 	for _, o := range c.t[2:4] {
 		o.setRange(1, s.past+s.seq, s.past+s.seq+s.spare, nan)
+		if s.window > 0 {
+			o.setRange(1, 0, max(0, s.past-s.window+1), nan)
+		}
 	}
 	if stats {
 		c.t[4] = c.out(offset, s.batch, s.heads, s.seq)
 	}
 	c.f[0] = float32(1 / math.Sqrt(float64(s.d)))
-	c.i[0] = int64(s.past)
+	c.i[0], c.i[1] = int64(s.past), int64(s.window)
 	return c
 }
 

@@ -38,6 +38,7 @@ func elementwiseCases() (cases []*opCase) {
 				add(c)
 			}
 			cases = append(cases, swigluBackwardCases(l, shape)...)
+			cases = append(cases, geluCases(l, shape)...)
 		}
 	}
 	for _, p := range []float32{0.5, 0.999, 0x1p-30} { // thresholds at both ends
@@ -52,6 +53,20 @@ func elementwiseCases() (cases []*opCase) {
 		c.f[0] = slope
 		add(c)
 	}
+	// Where the result is nearly 0 or x, small, and large.
+	for _, form := range geluForms {
+		wide := newOperand(tensor.F32, whole, 401).set(func(i int) float64 { return float64(i-200) / 16 })
+		far := newOperand(tensor.F32, whole, 41).set(func(i int) float64 { return 1e3 * float64(i-20) })
+		for name, x := range map[string]*operand{"wide": wide, "far": far} {
+			n := x.tensor.Len()
+			c := newCase(ops.OpGELU, "form=%d/%s", form, name)
+			c.t, c.i[0] = [9]*operand{c.out(whole, n), x}, int64(form)
+			add(c)
+			c = newCase(ops.OpGELUBackward, "form=%d/%s", form, name)
+			c.t, c.i[0] = [9]*operand{c.out(whole, n), c.in(whole, n), x}, int64(form)
+			add(c)
+		}
+	}
 	// Gates at which exp(-x) overflows or vanishes.
 	c := newCase(ops.OpSwiGLU, "large")
 	gates := newOperand(tensor.F32, whole, 41).set(func(i int) float64 { return float64(10 * (i - 20)) })
@@ -62,6 +77,25 @@ func elementwiseCases() (cases []*opCase) {
 	add(c)
 	return cases
 }
+
+// geluCases are both forms, forward and backward.
+func geluCases(l layout, shape []int) (cases []*opCase) {
+	for _, form := range geluForms {
+		c := newCase(ops.OpGELU, "form=%d/%v/%v", form, shape, l)
+		c.t = [9]*operand{c.out(l, shape...), c.in(l, shape...)}
+		c.i[0] = int64(form)
+		cases = append(cases, c)
+		for _, acc := range flags {
+			c = newCase(ops.OpGELUBackward, "form=%d/%v/%v/%s", form, shape, l, accName(acc))
+			c.t = [9]*operand{c.outAcc(0, acc, l, shape...), c.in(l, shape...), c.in(whole, shape...)}
+			c.i[0] = int64(form)
+			cases = append(cases, c)
+		}
+	}
+	return cases
+}
+
+var geluForms = []ops.GELUForm{ops.GELUTanh, ops.GELUErf}
 
 // swigluBackwardCases are all combinations of wanted and accumulating outputs.
 func swigluBackwardCases(l layout, shape []int) (cases []*opCase) {
@@ -167,6 +201,12 @@ func inPlaceCases() (cases []*opCase) {
 			x = c.in(l, shape...)
 			c.t, c.f[0] = [9]*operand{x, x}, 0.25
 			cases = append(cases, c)
+			for _, form := range geluForms {
+				c = newCase(ops.OpGELU, "form=%d/%v/%v/T0 is T1", form, shape, l)
+				x = c.in(l, shape...)
+				c.t, c.i[0] = [9]*operand{x, x}, int64(form)
+				cases = append(cases, c)
+			}
 			c = newCase(ops.OpMul, "%v/%v/T1 is T2", shape, l)
 			x = c.in(l, shape...)
 			c.t = [9]*operand{c.out(l, shape...), x, x}

@@ -13,7 +13,8 @@ import (
 // weightTypes are the types that a frozen weight may have.
 var weightTypes = []tensor.DType{
 	tensor.F32, tensor.F16, tensor.BF16, tensor.Q8_0, tensor.Q4_0,
-	tensor.Q4_1, tensor.Q5_0, tensor.Q5_1, tensor.Q4_K, tensor.Q5_K, tensor.Q6_K,
+	tensor.Q4_1, tensor.Q5_0, tensor.Q5_1, tensor.Q4_K, tensor.Q5_K, tensor.Q6_K, tensor.Q2_K, tensor.Q3_K,
+	tensor.IQ4_NL, tensor.IQ4_XS,
 }
 
 // weightShapes are m and the rows and columns of the weights that each type is

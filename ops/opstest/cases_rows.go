@@ -208,7 +208,7 @@ func optimizerCases() (cases []*opCase) {
 func nanCases() (cases []*opCase) {
 	for op, at := range map[ops.Op]int{
 		ops.OpCopy: 1, ops.OpAdd: 1, ops.OpMul: 2, ops.OpSumRows: 1, ops.OpMatMul: 1, ops.OpRMSNorm: 1, ops.OpLayerNorm: 1,
-		ops.OpSwiGLU: 1, ops.OpLeakyReLU: 1, ops.OpMSE: 1, ops.OpSumSquares: 1, ops.OpCrossEntropy: 1,
+		ops.OpSwiGLU: 1, ops.OpLeakyReLU: 1, ops.OpGELU: 1, ops.OpMSE: 1, ops.OpSumSquares: 1, ops.OpCrossEntropy: 1,
 	} {
 		c := newCase(op, "NaN in T%d", at)
 		c.t[0], c.t[1] = c.out(whole, 3, 40), c.in(whole, 3, 40)

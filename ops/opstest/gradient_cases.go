@@ -64,6 +64,10 @@ func elementwiseModels() []*gradientCase {
 		one("ReLU of a view", []int{3, 5}, func(c *ops.Context, x tensor.Tensor) tensor.Tensor {
 			return ops.LeakyReLU(c, x.Slice(1, 2, 5), 0)
 		}),
+		one("GELU, tanh", []int{3, 5}, func(c *ops.Context, x tensor.Tensor) tensor.Tensor { return ops.GELU(c, x, ops.GELUTanh) }),
+		one("GELU, erf, of a view", []int{3, 5}, func(c *ops.Context, x tensor.Tensor) tensor.Tensor {
+			return ops.GELU(c, x.Slice(1, 1, 4), ops.GELUErf)
+		}),
 		one("Dropout", []int{4, 7}, func(c *ops.Context, x tensor.Tensor) tensor.Tensor {
 			c.RNG.Seed, c.RNG.Step = 11, 3
 			return ops.Dropout(c, ops.Dropout(c, x, 0.4), 0.2) // two masks

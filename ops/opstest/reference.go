@@ -253,6 +253,8 @@ var references = [ops.NumOps]func(c *call){
 	ops.OpSwiGLUBackward:       refSwiGLUBackward,
 	ops.OpLeakyReLU:            refLeakyReLU,
 	ops.OpLeakyReLUBackward:    refLeakyReLUBackward,
+	ops.OpGELU:                 refGELU,
+	ops.OpGELUBackward:         refGELUBackward,
 	ops.OpDropout:              refDropout,
 	ops.OpCrossEntropy:         refCrossEntropy,
 	ops.OpCrossEntropyBackward: refCrossEntropyBackward,

@@ -34,22 +34,26 @@ func refRoPE(c *call) {
 	}
 }
 
-// softmaxRow returns the probabilities of query t over the keys that it sees,
-// and the logarithm of their denominator.
-func softmaxRow(q, k *view, scale float64, past, b, t, h, kv int) (p []float64, lse float64) {
-	p = make([]float64, past+t+1)
+// softmaxRow returns the probabilities of query t over the keys from first on that it
+// sees, and the logarithm of their denominator.
+func (c *call) softmaxRow(q, k *view, b, t, h, kv int) (first int, p []float64, lse float64) {
+	last := int(c.I[0]) + t
+	if window := int(c.I[1]); window > 0 {
+		first = max(0, last-window+1)
+	}
+	p = make([]float64, last+1-first)
 	for j := range p {
 		var dot float64
 		for i := range q.dim[3] {
-			dot += *q.el(b, t, h, i) * *k.el(b, j, kv, i)
+			dot += *q.el(b, t, h, i) * *k.el(b, first+j, kv, i)
 		}
-		p[j] = scale * dot
+		p[j] = c.f(0) * dot
 	}
 	lse = logSumExp(p)
 	for j := range p {
 		p[j] = math.Exp(p[j] - lse)
 	}
-	return p, lse
+	return first, p, lse
 }
 
 func refAttention(c *call) {
@@ -58,12 +62,12 @@ func refAttention(c *call) {
 		for h := range q.dim[2] {
 			kv := h * k.dim[2] / q.dim[2]
 			for t := range q.dim[1] {
-				p, lse := softmaxRow(q, k, c.f(0), int(c.I[0]), b, t, h, kv)
+				first, p, lse := c.softmaxRow(q, k, b, t, h, kv)
 				for i := range q.dim[3] {
 					var sum float64
 					for j, pj := range p {
-						c.term(0, *v.el(b, j, kv, i)*pj)
-						sum += pj * *v.el(b, j, kv, i)
+						c.term(0, *v.el(b, first+j, kv, i)*pj)
+						sum += pj * *v.el(b, first+j, kv, i)
 					}
 					*out.el(b, t, h, i) = sum
 				}
@@ -93,12 +97,12 @@ func refAttentionBackward(c *call) {
 		for h := range q.dim[2] {
 			kv := h * k.dim[2] / q.dim[2]
 			for t := range q.dim[1] {
-				p, _ := softmaxRow(q, k, scale, int(c.I[0]), b, t, h, kv)
+				first, p, _ := c.softmaxRow(q, k, b, t, h, kv)
 				dp := make([]float64, len(p))
 				var mean float64
 				for j := range p {
 					for i := range q.dim[3] {
-						dp[j] += *dout.el(b, t, h, i) * *v.el(b, j, kv, i)
+						dp[j] += *dout.el(b, t, h, i) * *v.el(b, first+j, kv, i)
 					}
 					mean += p[j] * dp[j]
 				}
@@ -106,11 +110,11 @@ func refAttentionBackward(c *call) {
 					ds := scale * p[j] * (dp[j] - mean)
 					size := scale * p[j] * (math.Abs(dp[j]) + math.Abs(mean))
 					for i := range q.dim[3] {
-						c.term(0, size**k.el(b, j, kv, i))
+						c.term(0, size**k.el(b, first+j, kv, i))
 						c.term(1, size**q.el(b, t, h, i))
-						*sums[0].el(b, t, h, i) += ds * *k.el(b, j, kv, i)
-						*sums[1].el(b, j, kv, i) += ds * *q.el(b, t, h, i)
-						*sums[2].el(b, j, kv, i) += p[j] * *dout.el(b, t, h, i)
+						*sums[0].el(b, t, h, i) += ds * *k.el(b, first+j, kv, i)
+						*sums[1].el(b, first+j, kv, i) += ds * *q.el(b, t, h, i)
+						*sums[2].el(b, first+j, kv, i) += p[j] * *dout.el(b, t, h, i)
 					}
 				}
 			}

@@ -135,6 +135,34 @@ func refLeakyReLUBackward(c *call) {
 	}
 }
 
+// gelu returns GELU and its derivative, in the form that the call asks for.
+func (c *call) gelu(x float64) (y, slope float64) {
+	if ops.GELUForm(c.I[0]) == ops.GELUErf {
+		below := math.Erfc(-x/math.Sqrt2) / 2
+		return x * below, below + x*math.Exp(-x*x/2)/math.Sqrt(2*math.Pi)
+	}
+	u := math.Sqrt(2/math.Pi) * (x + 0.044715*x*x*x)
+	s := sigmoid(2 * u)
+	y, slope = x*s, s
+	if rest := sigmoid(-2 * u); rest > 0 { // else x is too large for what follows
+		slope += x * s * rest * 2 * math.Sqrt(2/math.Pi) * (1 + 3*0.044715*x*x)
+	}
+	return y, slope
+}
+
+func refGELU(c *call) {
+	for i := range c.t[0].len() {
+		*c.t[0].at(i), _ = c.gelu(*c.t[1].at(i))
+	}
+}
+
+func refGELUBackward(c *call) {
+	for i := range c.t[0].len() {
+		_, slope := c.gelu(*c.t[2].at(i))
+		c.put(0, c.t[0].at(i), *c.t[1].at(i)*slope)
+	}
+}
+
 func refDropout(c *call) {
 	for i := range c.t[0].len() {
 		var value float64

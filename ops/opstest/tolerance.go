@@ -42,6 +42,8 @@ var tolerances = [ops.NumOps]tolerance{
 	ops.OpSwiGLUBackward:       {rel: 1e-6, abs: 1e-6},
 	ops.OpLeakyReLU:            {rel: ulp},
 	ops.OpLeakyReLUBackward:    {rel: 2 * ulp, abs: ulp},
+	ops.OpGELU:                 {rel: 2e-6, abs: 2e-7},
+	ops.OpGELUBackward:         {rel: 2e-6, abs: 1e-6},
 	ops.OpDropout:              {rel: 4 * ulp, abs: ulp},
 	ops.OpCrossEntropy:         {rel: 2e-6},
 	ops.OpCrossEntropyBackward: {abs: 2e-5},

@@ -18,6 +18,9 @@ type blockExpander struct {
 	extra  int  // bits of a code beside its nibble
 	minima bool
 	super  bool // units of 8 blocks with one scale above those of the blocks
+	halves bool // elements 0 to 15 and 16 to 31 have scales of their own
+	pairs  bool // two bits for each code, not nibbles
+	table  bool // codes are places in a table
 	bits   operand.Mem
 }
 
@@ -32,7 +35,11 @@ func blockExpandFile(g *gen) {
 			{name: "Q5_1", extra: 1, minima: true},
 			{name: "Q4_K", minima: true, super: true},
 			{name: "Q5_K", extra: 1, minima: true, super: true},
-			{name: "Q6_K", extra: 2, super: true},
+			{name: "Q6_K", extra: 2, super: true, halves: true},
+			{name: "Q2_K", pairs: true, minima: true, super: true, halves: true},
+			{name: "Q3_K", pairs: true, extra: 1, super: true, halves: true},
+			{name: "IQ4_NL", table: true},
+			{name: "IQ4_XS", table: true, super: true},
 		} {
 			e.gen, e.isa, e.bits = g, i, bits
 			e.emit()
@@ -76,7 +83,9 @@ func (e blockExpander) emit() {
 	name := "expand" + e.name + e.isa.name
 	doc := "codes [k/4][32][4], scales [k/32][2][32]"
 	switch {
-	case e.extra == 2:
+	case e.halves && e.minima:
+		doc = "codes [k/4][32][4], scales [k/16][3][32]"
+	case e.halves:
 		doc = "codes [k/4][32][4], scales [k/16][2][32]"
 	case e.minima:
 		doc = "codes [k/4][32][4], scales [k/32][3][32]"
@@ -101,10 +110,19 @@ func (e blockExpander) emit() {
 		e.VMOVD(reg.EAX, x)
 		e.VPBROADCASTD(x, to)
 	}
-	bcast(0x0f0f0f0f, e.low4())
+	bcast(map[bool]uint32{false: 0x0f0f0f0f, true: 0x03030303}[e.pairs], e.low4())
 	bcast(blockMagic|1<<31, e.magic())
 	bcast(1<<31, e.sign())
-	bcast(map[int]uint32{0: 0, 1: 0x10101010, 2: 0x30303030}[e.extra], e.high())
+	switch {
+	case e.table && e.wide():
+		e.VBROADCASTI32X4(e.iq4Table(), e.high())
+	case e.table:
+		e.VBROADCASTI128(e.iq4Table(), e.high())
+	case e.pairs:
+		bcast(map[int]uint32{0: 0, 1: 0x04040404}[e.extra], e.high())
+	default:
+		bcast(map[int]uint32{0: 0, 1: 0x10101010, 2: 0x30303030}[e.extra], e.high())
+	}
 	if e.extra == 1 && !e.wide() {
 		e.VMOVDQU(e.bits, e.from())
 		e.VMOVDQU(e.bits.Offset(32), e.bitMask())
@@ -113,6 +131,8 @@ func (e blockExpander) emit() {
 	e.Label("unit")
 	codes := 512 // bytes of codes of a block in the strip
 	switch {
+	case e.pairs:
+		codes = 256 + 128*e.extra
 	case e.bytes8:
 		codes = 1024
 	case e.extra > 0:
@@ -136,7 +156,11 @@ func (e blockExpander) emit() {
 		e.Label("block")
 		e.codes()
 		e.superScales(codes)
-		e.ADDQ(imm(codes+64), expandSrc)
+		scales := 64
+		if !e.halves && !e.minima {
+			scales = 32
+		}
+		e.ADDQ(imm(codes+scales), expandSrc)
 		e.advance()
 		e.DECQ(expandBlock)
 		e.JNZ(label("block"))
@@ -152,7 +176,9 @@ func (e blockExpander) advance() {
 		e.ADDQ(imm(1024), expandCodes)
 	}
 	switch {
-	case e.extra == 2:
+	case e.halves && e.minima:
+		e.ADDQ(imm(768), expandScales)
+	case e.halves:
 		e.ADDQ(imm(512), expandScales)
 	case e.minima:
 		e.ADDQ(imm(384), expandScales)
@@ -163,7 +189,11 @@ func (e blockExpander) advance() {
 
 // codes emits the expansion of a block's codes.
 func (e blockExpander) codes() {
-	if e.bytes8 {
+	switch {
+	case e.bytes8:
+		return
+	case e.pairs:
+		e.twoBits()
 		return
 	}
 	for s := range 4 {
@@ -173,8 +203,12 @@ func (e blockExpander) codes() {
 			e.shift(false, 4, lo, hi)
 			e.and(e.low4(), lo, lo)
 			e.and(e.low4(), hi, hi)
-			e.high5(128*s+at, lo)
-			e.high5(128*(s+4)+at, hi)
+			e.high5(512, 128*s+at, lo)
+			e.high5(512, 128*(s+4)+at, hi)
+			if e.table {
+				e.VPSHUFB(lo, e.high(), lo)
+				e.VPSHUFB(hi, e.high(), hi)
+			}
 			if e.extra == 2 {
 				e.load(512+128*(s/2)+at, e.v(2))
 				e.high6(4-4*(s%2), lo)
@@ -186,12 +220,33 @@ func (e blockExpander) codes() {
 	}
 }
 
-// high5 sets bit 4 of the codes of the vector at byte at of the panel.
-func (e blockExpander) high5(at int, codes reg.VecPhysical) {
+// twoBits emits the expansion of a block of codes of two bits.
+func (e blockExpander) twoBits() {
+	for t := range 2 {
+		for at := 0; at < 128; at += e.bytes() { // both halves of the rows
+			w, code := e.v(0), e.v(1)
+			e.load(128*t+at, w)
+			for i := range 4 {
+				if i == 0 {
+					e.and(e.low4(), w, code)
+				} else {
+					e.shift(false, 2*i, w, code)
+					e.and(e.low4(), code, code)
+				}
+				e.high5(256, 128*(4*t+i)+at, code)
+				e.store(code, expandCodes, 128*(4*t+i)+at)
+			}
+		}
+	}
+}
+
+// high5 sets the bit above the others of the codes of the vector at byte at of the panel,
+// from the bits that begin at byte from of the block.
+func (e blockExpander) high5(from, at int, codes reg.VecPhysical) {
 	if e.extra != 1 {
 		return
 	}
-	src := mem(expandSrc, 512+at/8)
+	src := mem(expandSrc, from+at/8)
 	if e.wide() {
 		e.KMOVQ(src, reg.K1)
 		e.VPADDB(e.high(), codes, reg.K1, codes)
@@ -241,7 +296,14 @@ func (e blockExpander) plainScales(at int) {
 func (e blockExpander) superScales(at int) {
 	for p := range e.parts() {
 		e.VCVTPH2PS(mem(expandHead, p*e.bytes()/2), e.v(2))
+		if e.minima && e.halves {
+			e.packedScales(at, p)
+			continue
+		}
 		for n := range 2 {
+			if n == 1 && !e.halves && !e.minima {
+				break
+			}
 			small := mem(expandSrc, at+32*n+p*e.lanes)
 			if e.minima {
 				e.VPMOVZXBD(small, e.v(0))
@@ -259,6 +321,27 @@ func (e blockExpander) superScales(at int) {
 			e.VMULPS(e.v(2), e.v(0), e.v(0))
 			e.putScale(e.v(0), n, p)
 		}
+	}
+}
+
+// packedScales emits the scales and minima of Q2_K, two in a byte: part p of both groups.
+func (e blockExpander) packedScales(at, p int) {
+	e.VCVTPH2PS(mem(expandHead, 64+p*e.bytes()/2), e.v(3))
+	for n := range 2 {
+		group := 384 * n
+		e.VPMOVZXBD(mem(expandSrc, at+32*n+p*e.lanes), e.v(0))
+		e.VPSRLD(operand.U8(4), e.v(0), e.v(4))
+		e.VPSLLD(operand.U8(28), e.v(0), e.v(0))
+		e.VPSRLD(operand.U8(28), e.v(0), e.v(0))
+		e.VCVTDQ2PS(e.v(0), e.v(0))
+		e.VMULPS(e.v(2), e.v(0), e.v(0))
+		e.VMULPS(e.magic(), e.v(0), e.v(1))
+		e.VMOVUPS(e.v(0), mem(expandScales, group+p*e.bytes()))
+		e.VMOVUPS(e.v(1), mem(expandScales, group+128+p*e.bytes()))
+		e.VCVTDQ2PS(e.v(4), e.v(4))
+		e.VMULPS(e.v(3), e.v(4), e.v(4))
+		e.VXORPS(e.sign(), e.v(4), e.v(4))
+		e.VMOVUPS(e.v(4), mem(expandScales, group+256+p*e.bytes()))
 	}
 }
 

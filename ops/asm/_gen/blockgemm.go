@@ -29,6 +29,7 @@ func blockGemmFile(g *gen) {
 		{"blockTile32AVX512", 1, false},
 		{"blockTile16AVX512", 2, false},
 		{"blockTileMinAVX512", 1, true},
+		{"blockTileMin16AVX512", 2, true},
 	} {
 		b.emit(g)
 	}
@@ -52,6 +53,9 @@ func (b blockKernel) emit(g *gen) {
 	add := func(line string) { doc = append(doc, indent+line) }
 	quads := 8 / b.groups
 	switch {
+	case b.groups > 1 && b.minima:
+		add("v := int32(0x4b400000)")
+		add(fmt.Sprintf("for q := %[1]d*g; q < %[1]d*g+%[1]d; q++ {", quads))
 	case b.groups > 1:
 		add("v := aSum[b][g][i] as int32")
 		add(fmt.Sprintf("for q := %[1]d*g; q < %[1]d*g+%[1]d; q++ {", quads))
@@ -69,7 +73,10 @@ func (b blockKernel) emit(g *gen) {
 		scale = "wScale[b][g]"
 	}
 	add(fmt.Sprintf("u := fma(v as float32, %s[0][j], %s[1][j])", scale, scale))
-	if b.minima {
+	switch {
+	case b.minima && b.groups > 1:
+		add("u = fma(wScale[b][g][2][j], aSum[b][g][i], u)")
+	case b.minima:
 		add("u = fma(wScale[b][2][j], aSum[b][i], u)")
 	}
 	add("s[i][j] = fma(u, aScale[b][i], s[i][j])")
@@ -177,7 +184,7 @@ func (b blockKernel) body(g *gen, rows int) {
 				u := blockInt(r, v)
 				g.VFMADD213PS(zmm[2+v], zmm[v], u)
 				if b.minima {
-					g.VFMADD231PS_BCST(mem(blockASum, 4*r), zmm[4+v], u)
+					g.VFMADD231PS_BCST(mem(blockASum, 4*(group*rows+r)), zmm[4+v], u)
 				}
 				g.VFMADD231PS_BCST(mem(blockAScale, 4*r), u, blockAcc(r, v))
 			}

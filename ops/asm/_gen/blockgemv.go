@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 
+	"github.com/mmcloughlin/avo/attr"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
@@ -13,12 +14,15 @@ import (
 // are in bytes from the block's beginning, or the unit's where the format has units.
 type stripFormat struct {
 	name       string
-	codes      int // bits of a code: 4, 5, 6 or 8
+	codes      int // bits of a code: 2 to 6, or 8
 	blockBytes int
-	scale      int // of the block's scales: float16, or bytes with unit scales
-	min        int // of its minima; 0: the format has none
-	zeroAt     int // of what a code's zero costs, in a vectorBlock; 0: none
-	unit       int // bytes of the unit's own scales; 0: a unit is a block
+	scale      int  // of the block's scales: float16, or bytes with unit scales
+	min        int  // of its minima; 0: the format has none
+	zeroAt     int  // of what a code's zero costs, in a vectorBlock; 0: none
+	unit       int  // bytes of the unit's own scales; 0: a unit is a block
+	halves     bool // elements 0 to 15 and 16 to 31 have scales of their own
+	signed     bool // the block's scales are int8
+	table      bool // codes are places in a table, of numbers from -127 on
 }
 
 var stripFormats = []stripFormat{
@@ -29,7 +33,11 @@ var stripFormats = []stripFormat{
 	{name: "Q5_1", codes: 5, blockBytes: 768, scale: 640, min: 704},
 	{name: "Q4_K", codes: 4, blockBytes: 576, scale: 512, min: 544, unit: 128},
 	{name: "Q5_K", codes: 5, blockBytes: 704, scale: 640, min: 672, unit: 128},
-	{name: "Q6_K", codes: 6, blockBytes: 832, scale: 768, zeroAt: xMinus32, unit: 64},
+	{name: "Q6_K", codes: 6, blockBytes: 832, scale: 768, zeroAt: xMinus32, unit: 64, halves: true, signed: true},
+	{name: "Q2_K", codes: 2, blockBytes: 320, scale: 256, min: 256, unit: 128, halves: true},
+	{name: "Q3_K", codes: 3, blockBytes: 448, scale: 384, zeroAt: xMinus32, unit: 64, halves: true, signed: true},
+	{name: "IQ4_NL", codes: 4, blockBytes: 576, scale: 512, zeroAt: xMinus128, table: true},
+	{name: "IQ4_XS", codes: 4, blockBytes: 544, scale: 512, zeroAt: xMinus128, unit: 64, signed: true, table: true},
 }
 
 // The parts of a vectorBlock.
@@ -45,7 +53,7 @@ const (
 
 // groups is the number of scales of a block.
 func (f stripFormat) groups() int {
-	if f.codes == 6 {
+	if f.halves {
 		return 2
 	}
 	return 1
@@ -264,9 +272,15 @@ func (k *blockVectorKernel) allocate() {
 	k.w = [2]reg.VecPhysical{k.take(), k.take()}
 	if k.codes < 8 {
 		k.low = k.take()
-		k.constant(0x0f0f0f0f, k.low)
+		k.constant(map[bool]uint32{false: 0x0f0f0f0f, true: 0x03030303}[k.codes < 4], k.low)
 	}
 	switch {
+	case k.table:
+		k.high = k.take()
+		k.VBROADCASTI32X4(k.iq4Table(), k.high)
+	case k.codes == 3:
+		k.high = k.take()
+		k.constant(0x04040404, k.high)
 	case k.splitNibbles():
 		k.high = k.take()
 		k.constant(0xf0f0f0f0, k.high)
@@ -282,7 +296,7 @@ func (k *blockVectorKernel) allocate() {
 // splitNibbles says that the high nibbles of four-bit codes are multiplied where they
 // are, 16 times too large, and their sums kept apart. It saves shifting the codes, but
 // costs a shift and an addition of the sums of every vector.
-func (k *blockVectorKernel) splitNibbles() bool { return k.codes == 4 && k.cols == 1 }
+func (k *blockVectorKernel) splitNibbles() bool { return k.codes == 4 && k.cols == 1 && !k.table }
 
 // blockAVX512 adds a block: integer products of both halves of the rows, side by side so
 // that memory is read in order, then scales.
@@ -296,6 +310,9 @@ func (k *blockVectorKernel) blockAVX512() {
 					k.VPXORD(p, p, p)
 				default:
 					k.VPBROADCASTD(mem(stripX[c], k.zeroAt+4*i), p)
+					if k.codes == 3 { // the zero is 4, not 32
+						k.VPSRAD(operand.U8(3), p, p)
+					}
 				}
 			}
 		}
@@ -321,6 +338,8 @@ func (k *blockVectorKernel) blockAVX512() {
 			each(func(h int, w reg.VecPhysical) { k.VMOVDQU32(mem(stripW, 128*q+64*h), w) })
 			dot(q, 0, w)
 		}
+	case 2, 3:
+		k.pairQuads(each, dot)
 	case 4, 5:
 		for s := range 4 {
 			at := func(h int) operand.Mem { return mem(stripW, 128*s+64*h) }
@@ -329,6 +348,9 @@ func (k *blockVectorKernel) blockAVX512() {
 					if k.codes == 5 {
 						k.KMOVQ(mem(stripW, 512+8*(2*q+h)), reg.K1)
 						k.VPADDB(k.high, w, reg.K1, w)
+					}
+					if k.table {
+						k.VPSHUFB(w, k.high, w)
 					}
 				})
 			}
@@ -351,6 +373,39 @@ func (k *blockVectorKernel) blockAVX512() {
 		k.sixBitQuads(each, dot)
 	}
 	k.scaleAVX512()
+}
+
+// iq4Table is what the codes of IQ4_NL and IQ4_XS stand for, plus 128.
+func (g *gen) iq4Table() operand.Mem {
+	if !g.haveIQ4 {
+		g.haveIQ4 = true
+		g.iq4 = g.StaticGlobal("iq4Codes")
+		g.DataAttributes(attr.RODATA | attr.NOPTR)
+		for i, v := range []uint64{0x766a5d4f3f2d1801, 0xf1d9c5b5a6998d81} {
+			g.AddDatum(8*i, operand.U64(v))
+		}
+	}
+	return g.iq4
+}
+
+// pairQuads multiplies the quads of Q2_K and Q3_K.
+func (k *blockVectorKernel) pairQuads(each func(func(int, reg.VecPhysical)), dot func(q, chain int, w [2]reg.VecPhysical)) {
+	for q := range 8 {
+		each(func(h int, w reg.VecPhysical) {
+			at := mem(stripW, 128*(q/4)+64*h)
+			if q%4 == 0 {
+				k.VPANDD(at, k.low, w)
+			} else {
+				k.VPSRLD(operand.U8(2*(q%4)), at, w)
+				k.VPANDD(k.low, w, w)
+			}
+			if k.codes == 3 {
+				k.KMOVQ(mem(stripW, 256+8*(2*q+h)), reg.K1)
+				k.VPADDB(k.high, w, reg.K1, w)
+			}
+		})
+		dot(q, q/4, k.w)
+	}
 }
 
 // sixBitQuads multiplies the quads of Q6_K. The two high bits of a code are brought to bits
@@ -400,15 +455,21 @@ func (k *blockVectorKernel) scaleAVX512() {
 				}
 			} else {
 				at := mem(stripW, k.scale+32*group+16*h)
-				if k.codes == 6 {
+				if k.signed {
 					k.VPMOVSXBD(at, scale)
 				} else {
 					k.VPMOVZXBD(at, scale)
 				}
+				if k.codes == 2 { // the minimum is in the upper half of the byte
+					k.VPSRLD(operand.U8(4), scale, min)
+					k.VPSLLD(operand.U8(28), scale, scale)
+					k.VPSRLD(operand.U8(28), scale, scale)
+				} else if k.min > 0 {
+					k.VPMOVZXBD(mem(stripW, k.min+16*h), min)
+				}
 				k.VCVTDQ2PS(scale, scale)
 				k.VMULPS(k.d[h], scale, scale)
 				if k.min > 0 {
-					k.VPMOVZXBD(mem(stripW, k.min+16*h), min)
 					k.VCVTDQ2PS(min, min)
 					k.VMULPS(k.dmin[h], min, min)
 				}
@@ -422,9 +483,15 @@ func (k *blockVectorKernel) scaleAVX512() {
 				k.VCVTDQ2PS(p, p)
 				k.VMULPS(scale, p, p)
 				if k.min > 0 {
-					if k.unit > 0 {
+					switch {
+					case k.codes == 2: // less the sum, from -32 times it
+						k.VPBROADCASTD(mem(stripX[c], xMinus32+4*group), k.bcast)
+						k.VPSRAD(operand.U8(5), k.bcast, k.bcast)
+						k.VCVTDQ2PS(k.bcast, k.bcast)
+						k.VFMADD231PS(k.bcast, min, p)
+					case k.unit > 0:
 						k.VFNMADD231PS_BCST(mem(stripX[c], xSum), min, p)
-					} else {
+					default:
 						k.VFMADD231PS_BCST(mem(stripX[c], xSum), min, p)
 					}
 				}

@@ -34,14 +34,20 @@ func (k *blockVectorKernel) allocateAVX2() {
 	k.ones = k.take()
 	k.constant(0x00010001, k.ones)
 	k.low, k.high = k.take(), k.take()
-	k.constant(0x0f0f0f0f, k.low)
+	k.constant(map[bool]uint32{false: 0x0f0f0f0f, true: 0x03030303}[k.codes < 4], k.low)
+	if k.table {
+		k.VBROADCASTI128(k.iq4Table(), k.high)
+		k.bits = k.take()
+		k.constant(0x80808080, k.bits)
+		k.VPXOR(k.bits, k.high, k.high) // signed
+	}
 	switch k.codes {
 	case 8:
 		k.constant(0x80808080, k.high)
 	case 6:
 		k.constant(0x30303030, k.high)
-	case 5:
-		k.constant(0x10101010, k.high)
+	case 5, 3:
+		k.constant(map[int]uint32{5: 0x10101010, 3: 0x04040404}[k.codes], k.high)
 		k.from, k.bits = k.take(), k.take()
 		k.LEAQ(k.spreadTable(), reg.RAX)
 		k.VMOVDQU(mem(reg.RAX, 0), k.from)
@@ -80,10 +86,14 @@ func (k *blockVectorKernel) blockAVX2() {
 			k.VPMADDUBSW(k.bcast, w, w)
 			k.VPADDW(w, sum, sum)
 		}
-		switch k.codes {
-		case 8:
+		switch {
+		case k.codes == 8:
 			k.signedBytes(v, a, b)
-		case 4, 5:
+		case k.table:
+			k.tableBytes(v, a, b)
+		case k.codes < 4:
+			k.pairBytes(v, pairs)
+		case k.codes < 6:
 			high := a // 8 times 2*15*127 fit in 16 bits, and 4 times 2*31*127
 			if k.codes == 5 {
 				high = b
@@ -94,8 +104,8 @@ func (k *blockVectorKernel) blockAVX2() {
 				k.VPAND(k.low, k.w[0], k.w[0])
 				k.VPAND(k.low, k.w[1], k.w[1])
 				if k.codes == 5 {
-					k.fifthBits(s, v, k.w[0])
-					k.fifthBits(s+4, v, k.w[1])
+					k.extraBits(512, s, v, k.w[0])
+					k.extraBits(512, s+4, v, k.w[1])
 				}
 				pairs(s, k.w[0], a, s == 0)
 				pairs(s+4, k.w[1], high, s == 0 && high == b)
@@ -106,7 +116,7 @@ func (k *blockVectorKernel) blockAVX2() {
 				k.VPADDD(b, a, a)
 			}
 			k.addZero(0, a)
-		case 6:
+		default:
 			k.sixBitBytes(v, pairs)
 		}
 		k.scaleAVX2(v)
@@ -138,9 +148,56 @@ func (k *blockVectorKernel) signedBytes(v int, sum, t reg.VecPhysical) {
 	}
 }
 
-// fifthBits adds the fifth bits of quad q to codes w.
-func (k *blockVectorKernel) fifthBits(q, v int, w reg.VecPhysical) {
-	k.VPBROADCASTD(mem(stripW, 512+16*q+4*v), k.bcast)
+// tableBytes multiplies codes that are places in a table, as signedBytes does. Pairs of
+// products are at most 2*127*127.
+func (k *blockVectorKernel) tableBytes(v int, sum, t reg.VecPhysical) {
+	for s := range 4 {
+		k.VMOVDQU(mem(stripW, 128*s+32*v), k.w[0])
+		k.VPSRLW(operand.U8(4), k.w[0], k.w[1])
+		for n, w := range k.w {
+			k.VPAND(k.low, w, w)
+			k.VPSHUFB(w, k.high, w)
+			k.VPBROADCASTD(mem(stripX[0], 4*(s+4*n)), k.bcast)
+			k.VPSIGNB(w, k.bcast, k.bcast)
+			k.VPABSB(w, w)
+			k.VPMADDUBSW(k.bcast, w, k.bcast)
+			if s+n == 0 {
+				k.VPMADDWD(k.ones, k.bcast, sum)
+				continue
+			}
+			k.VPMADDWD(k.ones, k.bcast, t)
+			k.VPADDD(t, sum, sum)
+		}
+	}
+}
+
+// pairBytes multiplies codes of two bits, and a third one; 8 times 7*127 fit in 16 bits.
+func (k *blockVectorKernel) pairBytes(v int, pairs func(q int, w, sum reg.VecPhysical, first bool)) {
+	for q := range 8 {
+		w, sum := k.w[0], k.ints[0][0][q/4]
+		k.VMOVDQU(mem(stripW, 128*(q/4)+32*v), w)
+		if q%4 > 0 {
+			k.VPSRLW(operand.U8(2*(q%4)), w, w)
+		}
+		k.VPAND(k.low, w, w)
+		if k.codes == 3 {
+			k.extraBits(256, q, v, w)
+		}
+		pairs(q, w, sum, q%4 == 0)
+	}
+	for group, sum := range k.ints[0][0] {
+		k.VPMADDWD(k.ones, sum, sum)
+		if k.codes == 3 { // the zero is 4, not 32
+			k.VPBROADCASTD(mem(stripX[0], k.zeroAt+4*group), k.bcast)
+			k.VPSRAD(operand.U8(3), k.bcast, k.bcast)
+			k.VPADDD(k.bcast, sum, sum)
+		}
+	}
+}
+
+// extraBits adds to codes w the bits of quad q beside them, which begin at byte at.
+func (k *blockVectorKernel) extraBits(at, q, v int, w reg.VecPhysical) {
+	k.VPBROADCASTD(mem(stripW, at+16*q+4*v), k.bcast)
 	k.VPSHUFB(k.from, k.bcast, k.bcast)
 	k.VPAND(k.bits, k.bcast, k.bcast)
 	k.VPCMPEQB(k.bits, k.bcast, k.bcast)
@@ -195,10 +252,14 @@ func (k *blockVectorKernel) scaleAVX2(v int) {
 			k.VCVTPH2PS(mem(stripW, k.scale+16*v), scale)
 		} else {
 			at := mem(stripW, k.scale+32*group+8*v)
-			if k.codes == 6 {
+			if k.signed {
 				k.VPMOVSXBD(at, scale)
 			} else {
 				k.VPMOVZXBD(at, scale)
+			}
+			if k.codes == 2 { // the minimum is in the upper half of the byte
+				k.VPSLLD(operand.U8(28), scale, scale)
+				k.VPSRLD(operand.U8(28), scale, scale)
 			}
 			k.VCVTDQ2PS(scale, scale)
 			k.VCVTPH2PS(mem(stripUnit, 16*v), t)
@@ -207,7 +268,17 @@ func (k *blockVectorKernel) scaleAVX2(v int) {
 		k.VMULPS(scale, p, p)
 		if k.min > 0 {
 			k.VBROADCASTSS(mem(x, xSum), k.bcast)
-			if k.unit == 0 {
+			if k.codes == 2 { // less the sum of the group, from -32 times it
+				k.VPBROADCASTD(mem(x, xMinus32+4*group), k.bcast)
+				k.VPSRAD(operand.U8(5), k.bcast, k.bcast)
+				k.VCVTDQ2PS(k.bcast, k.bcast)
+				k.VPMOVZXBD(mem(stripW, k.min+32*group+8*v), scale)
+				k.VPSRLD(operand.U8(4), scale, scale)
+				k.VCVTDQ2PS(scale, scale)
+				k.VCVTPH2PS(mem(stripUnit, 64+16*v), t)
+				k.VMULPS(t, scale, scale)
+				k.VFMADD231PS(k.bcast, scale, p)
+			} else if k.unit == 0 {
 				k.VCVTPH2PS(mem(stripW, k.min+16*v), scale)
 				k.VFMADD231PS(k.bcast, scale, p)
 			} else {

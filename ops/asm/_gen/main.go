@@ -57,6 +57,8 @@ type gen struct {
 	haveMasks  bool
 	spread     operand.Mem // see spreadTable
 	haveSpread bool
+	iq4        operand.Mem // see iq4Table
+	haveIQ4    bool
 }
 
 func (g *gen) write(dir, name string) error {
