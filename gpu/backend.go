@@ -45,6 +45,7 @@ type Backend struct {
 
 	op          ops.Op // what is being recorded, for messages and times
 	args        *ops.Args
+	windowed    ops.Args // those of attention, without the keys that no window reaches
 	profile     *profile
 	transferred int64
 	submissions uint64

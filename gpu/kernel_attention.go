@@ -22,6 +22,14 @@ func (b *Backend) attention(a *ops.Args) {
 	if a.T[1].Len() == 0 {
 		return
 	}
+	if before := a.I[0] + 1 - a.I[1]; a.I[1] > 0 && before > 0 { // keys that no window reaches
+		b.windowed = *a
+		a = &b.windowed
+		a.I[0] -= before
+		for i := 2; i <= 3; i++ {
+			a.T[i] = a.T[i].Slice(1, int(before), a.T[i].Dim(1))
+		}
+	}
 	b.splitAttention(a, &forwardTensors, func(a *ops.Args) {
 		seq := a.T[1].Dim(1)
 		few := seq <= fewQueries || seq <= someQueries && int(a.I[0])+seq > decodeSpan
@@ -33,7 +41,7 @@ func (b *Backend) attention(a *ops.Args) {
 
 // attentionForward computes blocks of queries.
 func (b *Backend) attentionForward(a *ops.Args) {
-	s := attentionSizesOf(a.T[1], a.T[2], a.I[0])
+	s := attentionSizesOf(a.T[1], a.T[2], a)
 	x := b.attentionBlocks(s.rows, s)
 	d := b.dispatch("attention_forward", x.side*x.side, x.side, x.pairs)
 	d.write(a.T[0])
@@ -43,7 +51,7 @@ func (b *Backend) attentionForward(a *ops.Args) {
 	d.writeStats(a.T[4])
 	d.steps(a.T[0], a.T[1], a.T[2], a.T[3])
 	d.steps(a.T[4])
-	d.int(s.rows, s.group, s.past, s.keys, s.d, x.slices)
+	d.int(s.rows, s.group, s.past, s.window, s.keys, s.d, x.slices)
 	d.flag(!a.T[4].IsZero())
 	d.float(a.F[0])
 	d.run(x.count, s.kvHeads, s.batch*x.slices)
@@ -52,7 +60,7 @@ func (b *Backend) attentionForward(a *ops.Args) {
 // attentionDecode computes few queries, the keys in parts if there are many. It reports
 // whether the device binds the intermediate results.
 func (b *Backend) attentionDecode(a *ops.Args) bool {
-	s := attentionSizesOf(a.T[1], a.T[2], a.I[0])
+	s := attentionSizesOf(a.T[1], a.T[2], a)
 	rows := min(1<<bits.Len(uint(s.rows-1)), 8)
 	if b.limits.SharedMemory < 32<<10 {
 		rows = min(rows, 4)
@@ -78,7 +86,7 @@ func (b *Backend) attentionDecode(a *ops.Args) bool {
 	}
 	d.steps(a.T[0], a.T[1], a.T[2], a.T[3])
 	d.steps(a.T[4])
-	d.int(s.rows, s.group, s.past, s.keys, s.d)
+	d.int(s.rows, s.group, s.past, s.window, s.keys, s.d)
 	d.flag(!a.T[4].IsZero())
 	d.int(s.batch, s.kvHeads, parts, span)
 	d.float(a.F[0])
@@ -117,13 +125,20 @@ func decodeParts(keys, groups int) (span, parts int) {
 // are rows of one matrix, see shaders/attention_blocks.glsl.
 type attentionSizes struct {
 	batch, kvHeads, group, rows, d int
-	past, keys, allKeys            int // keys are those that queries see
+	past, keys, allKeys            int // keys are those up to the last that a query sees
+	window                         int // keys that a query sees at most
 }
 
-func attentionSizesOf(q, k tensor.Tensor, past int64) attentionSizes {
+// attentionSizesOf takes I0 and I1 of a call with these queries and keys.
+func attentionSizesOf(q, k tensor.Tensor, a *ops.Args) attentionSizes {
 	group := q.Dim(2) / k.Dim(2)
-	return attentionSizes{batch: q.Dim(0), kvHeads: k.Dim(2), group: group, rows: q.Dim(1) * group, d: q.Dim(3),
-		past: int(past), keys: int(past) + q.Dim(1), allKeys: k.Dim(1)}
+	s := attentionSizes{batch: q.Dim(0), kvHeads: k.Dim(2), group: group, rows: q.Dim(1) * group, d: q.Dim(3),
+		past: int(a.I[0]), keys: int(a.I[0]) + q.Dim(1), allKeys: k.Dim(1)}
+	s.window = s.keys
+	if a.I[1] > 0 {
+		s.window = int(min(a.I[1], int64(s.keys)))
+	}
+	return s
 }
 
 // attentionBlocks are the sizes of workgroups that compute blocks.

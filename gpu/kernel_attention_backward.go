@@ -17,7 +17,7 @@ func (b *Backend) attentionBackward(a *ops.Args) {
 
 // attentionGradients computes those that are wanted.
 func (b *Backend) attentionGradients(a *ops.Args) {
-	s := attentionSizesOf(a.T[4], a.T[5], a.I[0])
+	s := attentionSizesOf(a.T[4], a.T[5], a)
 	var delta tensor.Tensor
 	if s.rows > 0 && (!a.T[0].IsZero() || !a.T[1].IsZero()) {
 		delta = b.attentionDelta(a)
@@ -31,7 +31,7 @@ func (b *Backend) attentionGradients(a *ops.Args) {
 		}
 		d.steps(a.T[0], a.T[4], a.T[5], a.T[6], a.T[3])
 		d.steps(a.T[8], delta)
-		d.int(s.rows, s.group, s.past, s.keys, s.d, x.slices)
+		d.int(s.rows, s.group, s.past, s.window, s.keys, s.d, x.slices)
 		d.flag(a.Accumulates(0))
 		d.float(a.F[0])
 		d.run(x.count, s.kvHeads, s.batch*x.slices)
@@ -58,7 +58,7 @@ func (b *Backend) attentionGradients(a *ops.Args) {
 	}
 	d.steps(a.T[1], a.T[2], a.T[4], a.T[5], a.T[6], a.T[3])
 	d.steps(a.T[8], delta)
-	d.int(s.rows, s.group, s.past, s.keys, s.d, x.slices, s.allKeys)
+	d.int(s.rows, s.group, s.past, s.window, s.keys, s.d, x.slices, s.allKeys)
 	for i := 1; i <= 2; i++ {
 		d.flag(!a.T[i].IsZero())
 		d.flag(a.Accumulates(i))

@@ -31,7 +31,7 @@ func TestAttentionSizes(t *testing.T) {
 		{1, 7, 8, 1, 64, 200, 0}, {1, 63, 3, 1, 80, 0, 2}, {1, 65, 1, 1, 128, 5, 0}, {2, 130, 3, 3, 5, 0, 70}, // blocks of 64
 		{1, 33, 2, 1, 160, 3, 0}, {2, 65, 8, 1, 80, 5, 1}, {1, 67, 6, 3, 20, 3, 70}, {1, 130, 3, 1, 64, 300, 0},
 	} {
-		t.Run(fmt.Sprint(c), func(t *testing.T) { checkAttention(t, b, c, true) })
+		t.Run(fmt.Sprint(c), func(t *testing.T) { checkAttention(t, b, c, 0, true) })
 	}
 }
 
@@ -46,14 +46,65 @@ func TestAttentionLimits(t *testing.T) {
 		{5, 20, 4, 2, 32, 3, 1}, {1, 100, 8, 1, 32, 10, 9}, {1, 90, 6, 3, 32, 5, 1}, {2, 65, 2, 1, 96, 3, 0},
 	} {
 		for _, cache := range []bool{true, false} {
-			t.Run(fmt.Sprintf("%v/cache=%v", c, cache), func(t *testing.T) { checkAttention(t, b, c, cache) })
+			t.Run(fmt.Sprintf("%v/cache=%v", c, cache), func(t *testing.T) { checkAttention(t, b, c, 0, cache) })
+		}
+	}
+}
+
+// windowCases are windows that begin and end within blocks of keys, that leave out whole
+// blocks and parts, that hold few keys, and that hold them all.
+var windowCases = []struct {
+	attentionCase
+	window int
+}{
+	{attentionCase{1, 1, 8, 2, 64, 300, 3}, 2}, {attentionCase{2, 1, 3, 1, 80, 700, 0}, 257}, {attentionCase{1, 4, 4, 2, 20, 90, 0}, 3}, // few queries
+	{attentionCase{1, 16, 4, 1, 32, 600, 1}, 300}, {attentionCase{1, 3, 2, 2, 16, 5, 0}, 100}, {attentionCase{1, 9, 6, 3, 64, 400, 0}, 5},
+	{attentionCase{2, 130, 3, 1, 64, 0, 2}, 40}, {attentionCase{1, 130, 2, 2, 20, 100, 0}, 2}, {attentionCase{1, 200, 4, 2, 33, 150, 70}, 129}, // blocks
+	{attentionCase{1, 70, 2, 1, 130, 300, 0}, 64}, {attentionCase{1, 40, 1, 1, 16, 10, 0}, 50}, {attentionCase{1, 9, 2, 2, 300, 40, 0}, 7},
+}
+
+func TestAttentionWindows(t *testing.T) {
+	for _, limits := range []Limits{{}, {Binding: 64 << 10, SharedMemory: 16 << 10, Invocations: 128}} {
+		b := open(t, WithLimits(limits))
+		for _, c := range windowCases {
+			if keys := c.past + c.seq + c.spare; limits.Binding > 0 && 4*keys*c.d >= limits.Binding {
+				continue // the keys of one head are larger than what is bound
+			}
+			t.Run(fmt.Sprintf("%v/window=%d/binding=%d", c.attentionCase, c.window, limits.Binding), func(t *testing.T) {
+				checkAttention(t, b, c.attentionCase, c.window, true)
+			})
+		}
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// With a window that is full, a token takes what was recorded for the one before, however
+// many keys there are.
+func TestAttentionWindowReplay(t *testing.T) {
+	b := open(t)
+	defer b.Close()
+	const d, keys, window = 16, 2000, 300
+	q, o := upload(b, tensor.New(tensor.F32, 1, 1, 1, d)), upload(b, tensor.New(tensor.F32, 1, 1, 1, d))
+	k := upload(b, tensor.New(tensor.F32, 1, keys, 1, d))
+	args := ops.Args{T: [9]tensor.Tensor{o, q, k, k}, F: [8]float32{1}}
+	for past := 400; past < keys; past += 100 {
+		all, replayed := b.Submissions()
+		args.I = [4]int64{int64(past), window}
+		b.Run(ops.OpAttention, &args)
+		read(t, b, o)
+		nowAll, nowReplayed := b.Submissions()
+		if past > 500 && (nowAll == all || nowReplayed-replayed != nowAll-all) {
+			t.Errorf("past %d: %d of %d batches were recorded before, want all", past, nowReplayed-replayed, nowAll-all)
 		}
 	}
 }
 
 // checkAttention compares both passes with the float64 reference. In a cache, keys and
-// values are [batch, kvHeads, keys, d]; otherwise the heads of a key stand together.
-func checkAttention(t *testing.T, b *Backend, c attentionCase, cache bool) {
+// values are [batch, kvHeads, keys, d]; otherwise the heads of a key stand together. Keys
+// and values before all windows are NaN: nothing comes of them but a gradient of zero.
+func checkAttention(t *testing.T, b *Backend, c attentionCase, window int, cache bool) {
 	ref := opstest.NewReference()
 	rng := rand.New(rand.NewPCG(uint64(c.seq), uint64(c.d)))
 	queries, keys := []int{c.batch, c.seq, c.heads, c.d}, []int{c.batch, c.kvHeads, c.past + c.seq + c.spare, c.d}
@@ -62,10 +113,10 @@ func checkAttention(t *testing.T, b *Backend, c attentionCase, cache bool) {
 	}
 	stats := []int{c.batch, c.heads, c.seq}
 	var got, want ops.Args
-	place := func(i int, value func() float32, shape ...int) {
+	place := func(i int, value func(j int) float32, shape ...int) {
 		values := tensor.New(tensor.F32, shape...)
 		for j := range values.Float32s() {
-			values.Float32s()[j] = value()
+			values.Float32s()[j] = value(j)
 		}
 		for _, x := range []struct {
 			backend ops.Backend
@@ -79,12 +130,26 @@ func checkAttention(t *testing.T, b *Backend, c attentionCase, cache bool) {
 			x.args.T[i] = to
 		}
 	}
-	normal := func() float32 { return float32(rng.NormFloat64()) }
-	unset := func() float32 { return float32(math.NaN()) }
+	normal := func(int) float32 { return float32(rng.NormFloat64()) }
+	unset := func(int) float32 { return float32(math.NaN()) }
+	before := 0 // all windows
+	if window > 0 {
+		before = max(0, c.past+1-window)
+	}
+	seen := func(j int) float32 {
+		key := j / c.d
+		if !cache {
+			key /= c.kvHeads
+		}
+		if key%(c.past+c.seq+c.spare) < before {
+			return unset(j)
+		}
+		return normal(j)
+	}
 	run := func(op ops.Op, differs float64, outputs ...int) {
 		t.Helper()
 		for _, a := range []*ops.Args{&got, &want} {
-			a.F[0], a.I[0] = float32(1/math.Sqrt(float64(c.d))), int64(c.past)
+			a.F[0], a.I[0], a.I[1] = float32(1/math.Sqrt(float64(c.d))), int64(c.past), int64(window)
 		}
 		b.Run(op, &got)
 		ref.Run(op, &want)
@@ -95,8 +160,8 @@ func checkAttention(t *testing.T, b *Backend, c attentionCase, cache bool) {
 
 	place(0, unset, queries...)
 	place(1, normal, queries...)
-	place(2, normal, keys...)
-	place(3, normal, keys...)
+	place(2, seen, keys...)
+	place(3, seen, keys...)
 	place(4, unset, stats...)
 	run(ops.OpAttention, forwardDiffers, 0, 4)
 

@@ -11,9 +11,10 @@ import (
 const coopPrefix = "coop_mat_"
 
 // coopShaders are the shaders of the types whose numbers f16 has room for.
-var coopShaders = [tensor.Q6_K + 1]string{
+var coopShaders = [len(layouts)]string{
 	tensor.F16: "coop_mat_f16", tensor.Q8_0: "coop_mat_q8_0", tensor.Q4_0: "coop_mat_q4_0", tensor.Q4_1: "coop_mat_q4_1", tensor.Q5_0: "coop_mat_q5_0",
 	tensor.Q5_1: "coop_mat_q5_1", tensor.Q4_K: "coop_mat_q4_k", tensor.Q5_K: "coop_mat_q5_k", tensor.Q6_K: "coop_mat_q6_k",
+	tensor.Q2_K: "coop_mat_q2_k", tensor.Q3_K: "coop_mat_q3_k", tensor.IQ4_NL: "coop_mat_iq4_nl", tensor.IQ4_XS: "coop_mat_iq4_xs",
 }
 
 // coopTile is how many rows and columns of the result a workgroup computes, and

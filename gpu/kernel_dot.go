@@ -5,8 +5,9 @@ package gpu
 import "netllm/tensor"
 
 // dotShaders are the shaders of the types whose codes fit signed bytes.
-var dotShaders = [tensor.Q6_K + 1]string{
+var dotShaders = [len(layouts)]string{
 	tensor.Q8_0: "dot_mat_q8_0", tensor.Q4_0: "dot_mat_q4_0", tensor.Q4_K: "dot_mat_q4_k", tensor.Q6_K: "dot_mat_q6_k",
+	tensor.Q2_K: "dot_mat_q2_k", tensor.Q3_K: "dot_mat_q3_k", tensor.IQ4_NL: "dot_mat_iq4_nl", tensor.IQ4_XS: "dot_mat_iq4_xs",
 }
 
 const dotGroup = 256 // invocations of a workgroup of dot_mat

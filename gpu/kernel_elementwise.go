@@ -95,6 +95,22 @@ func (b *Backend) leakyReLUBackward(a *ops.Args) {
 	b.each("leaky_relu_backward", a, a.T[0].Len(), []operand{out(a, 0), in(a.T[1]), in(a.T[2])}, math.Float32bits(a.F[0]))
 }
 
+func (b *Backend) gelu(a *ops.Args) {
+	b.each("gelu", a, a.T[0].Len(), []operand{out(a, 0), in(a.T[1])}, byErf(a))
+}
+
+func (b *Backend) geluBackward(a *ops.Args) {
+	b.each("gelu_backward", a, a.T[0].Len(), []operand{out(a, 0), in(a.T[1]), in(a.T[2])}, byErf(a))
+}
+
+// byErf returns what gelu.glsl calls erf.
+func byErf(a *ops.Args) uint32 {
+	if ops.GELUForm(a.I[0]) == ops.GELUErf {
+		return 1
+	}
+	return 0
+}
+
 // dropout drops the elements that [ops.DropoutKeeps] does not keep.
 func (b *Backend) dropout(a *ops.Args) {
 	p, seed, step, call := a.F[0], uint64(a.I[0]), uint64(a.I[1]), uint32(a.I[2])

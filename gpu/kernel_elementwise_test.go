@@ -155,6 +155,7 @@ func TestParts(t *testing.T) {
 			{"swiglu", flat(ops.OpSwiGLU, 3, offset, func(_ maker, a *ops.Args) { a.Acc = 0 })},
 			{"swiglu backward", flat(ops.OpSwiGLUBackward, 5, offset, func(_ maker, a *ops.Args) { a.Acc = 2 })},
 			{"leaky relu backward", flat(ops.OpLeakyReLUBackward, 3, offset, same)},
+			{"gelu backward", flat(ops.OpGELUBackward, 3, offset, func(_ maker, a *ops.Args) { a.I[0] = int64(ops.GELUErf) })},
 			{"dropout", flat(ops.OpDropout, 2, offset, func(_ maker, a *ops.Args) { a.I = [4]int64{-5, 3<<32 + 1, 2} })},
 			{"scale", flat(ops.OpScale, 1, offset, func(make maker, a *ops.Args) { a.T[1], a.Acc = make(1), 0 })},
 			{"mse backward", flat(ops.OpMSEBackward, 4, offset, func(make maker, a *ops.Args) { a.T[1] = make(1) })},
@@ -229,6 +230,7 @@ func TestNotFinite(t *testing.T) {
 		{"factor of a norm that is not finite", ops.OpClipFactor, []float64{nan}, []float64{nan}},
 		{"factor of an infinite norm", ops.OpClipFactor, []float64{inf}, []float64{0}},
 		{"gates", ops.OpSwiGLU, []float64{nan, inf, 200, 88, -88, -200}, []float64{nan, inf, 200, 88, 0, 0}},
+		{"GELU", ops.OpGELU, []float64{nan, inf, 0x1p100, 20, -20, -0x1p100}, []float64{nan, inf, 0x1p100, 20, 0, 0}},
 		{"leaky ReLU", ops.OpLeakyReLU, []float64{nan, inf, -inf}, []float64{nan, inf, -inf}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

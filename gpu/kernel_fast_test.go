@@ -24,11 +24,14 @@ func TestIntegerDots(t *testing.T) {
 	opstest.RunOp(t, ops.OpMatMul, func(t testing.TB) ops.Backend { return open(t, options...) })
 	b = open(t, options...)
 	defer b.Close()
-	for _, dtype := range []tensor.DType{tensor.Q8_0, tensor.Q4_0, tensor.Q4_K, tensor.Q6_K} {
+	for dtype, shader := range dotShaders {
+		if shader == "" {
+			continue
+		}
 		for _, tile := range dotTiles {
-			t.Run(fmt.Sprint(dtype, tile), func(t *testing.T) {
+			t.Run(fmt.Sprint(tensor.DType(dtype), tile), func(t *testing.T) {
 				for _, s := range productSizes {
-					checkRounded(t, b, dtype, s, 4e-2, func(p weightProduct) { b.dotProduct(p, tile) })
+					checkRounded(t, b, tensor.DType(dtype), s, 4e-2, func(p weightProduct) { b.dotProduct(p, tile) })
 				}
 			})
 		}

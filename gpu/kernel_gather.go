@@ -8,17 +8,21 @@ import (
 )
 
 var gathers = [...]string{
-	tensor.F32:  "gather_f32",
-	tensor.F16:  "gather_f16",
-	tensor.BF16: "gather_bf16",
-	tensor.Q8_0: "gather_q8_0",
-	tensor.Q4_0: "gather_q4_0",
-	tensor.Q4_1: "gather_q4_1",
-	tensor.Q5_0: "gather_q5_0",
-	tensor.Q5_1: "gather_q5_1",
-	tensor.Q4_K: "gather_q4_k",
-	tensor.Q5_K: "gather_q5_k",
-	tensor.Q6_K: "gather_q6_k",
+	tensor.F32:    "gather_f32",
+	tensor.F16:    "gather_f16",
+	tensor.BF16:   "gather_bf16",
+	tensor.Q8_0:   "gather_q8_0",
+	tensor.Q4_0:   "gather_q4_0",
+	tensor.Q4_1:   "gather_q4_1",
+	tensor.Q5_0:   "gather_q5_0",
+	tensor.Q5_1:   "gather_q5_1",
+	tensor.Q4_K:   "gather_q4_k",
+	tensor.Q5_K:   "gather_q5_k",
+	tensor.Q6_K:   "gather_q6_k",
+	tensor.Q2_K:   "gather_q2_k",
+	tensor.Q3_K:   "gather_q3_k",
+	tensor.IQ4_NL: "gather_iq4_nl",
+	tensor.IQ4_XS: "gather_iq4_xs",
 }
 
 // gather goes over as much of the table as can be bound at once, again and again

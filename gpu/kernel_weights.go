@@ -173,10 +173,10 @@ func (b *Backend) weightDispatch(p weightProduct, name string, constants ...uint
 }
 
 // weightShaders are the names of the shaders of each kind for each type.
-var weightShaders = func() map[string][tensor.Q6_K + 1]string {
-	all := map[string][tensor.Q6_K + 1]string{}
+var weightShaders = func() map[string][len(layouts)]string {
+	all := map[string][len(layouts)]string{}
 	for _, kind := range []string{"weight_vec_", "weight_vec_subgroup_", "weight_mat_", "weight_mat_back_"} {
-		var names [tensor.Q6_K + 1]string
+		var names [len(layouts)]string
 		for dtype := range names {
 			names[dtype] = kind + strings.ToLower(tensor.DType(dtype).String())
 		}

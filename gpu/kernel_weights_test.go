@@ -13,6 +13,7 @@ import (
 var weightTypes = []tensor.DType{
 	tensor.F16, tensor.BF16, tensor.Q8_0, tensor.Q4_0, tensor.Q4_1,
 	tensor.Q5_0, tensor.Q5_1, tensor.Q4_K, tensor.Q5_K, tensor.Q6_K,
+	tensor.Q2_K, tensor.Q3_K, tensor.IQ4_NL, tensor.IQ4_XS,
 }
 
 // weightCase is a product of m rows and rows from to rows-1 of a weight, or of its
@@ -129,7 +130,7 @@ func TestWeightTiles(t *testing.T) {
 func TestWeightParts(t *testing.T) {
 	b := open(t, Without(CooperativeMatrices, IntegerDots), WithLimits(Limits{Binding: 64 << 10, Invocations: 128}), Without(Subgroups))
 	defer b.Close()
-	for _, dtype := range []tensor.DType{tensor.BF16, tensor.Q8_0, tensor.Q6_K} {
+	for _, dtype := range []tensor.DType{tensor.BF16, tensor.Q8_0, tensor.Q6_K, tensor.Q3_K, tensor.IQ4_XS} {
 		for _, c := range []weightCase{
 			{3, 450, 768, 2, true, true}, {20, 450, 768, 0, true, false}, {3, 450, 768, 1, false, false}, {90, 450, 768, 0, false, true},
 		} {

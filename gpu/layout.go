@@ -19,6 +19,10 @@ import "netllm/tensor"
 //	Q4_K         one plane of 144-byte blocks, as in the file (36 words, 9 uvec4)
 //	Q5_K         one plane of 176-byte blocks, as in the file (44 words, 11 uvec4)
 //	Q6_K         one plane of 212-byte blocks: those of the file and 2 bytes of zero (53 words)
+//	Q2_K         one plane of 84-byte blocks, as in the file (21 words)
+//	Q3_K         one plane of 112-byte blocks: those of the file and 2 bytes of zero (28 words, 7 uvec4)
+//	IQ4_NL       as Q4_0
+//	IQ4_XS       one plane of 136-byte blocks, as in the file (34 words, 17 uvec2)
 //
 // A plane begins at a multiple of 256 bytes.
 type layout struct {
@@ -28,16 +32,20 @@ type layout struct {
 }
 
 var layouts = [...]layout{
-	tensor.F32:  {units: [2]uint64{4}, length: 1},
-	tensor.I32:  {units: [2]uint64{4}, length: 1},
-	tensor.F16:  {units: [2]uint64{2}, length: 1},
-	tensor.BF16: {units: [2]uint64{2}, length: 1},
-	tensor.Q8_0: {units: [2]uint64{32, 2}, length: 32, split: 2},
-	tensor.Q4_0: {units: [2]uint64{16, 2}, length: 32, split: 2},
-	tensor.Q4_1: {units: [2]uint64{20}, length: 32},
-	tensor.Q5_0: {units: [2]uint64{24}, length: 32, split: 2},
-	tensor.Q5_1: {units: [2]uint64{24}, length: 32},
-	tensor.Q4_K: {units: [2]uint64{144}, length: 256},
-	tensor.Q5_K: {units: [2]uint64{176}, length: 256},
-	tensor.Q6_K: {units: [2]uint64{212}, length: 256},
+	tensor.F32:    {units: [2]uint64{4}, length: 1},
+	tensor.I32:    {units: [2]uint64{4}, length: 1},
+	tensor.F16:    {units: [2]uint64{2}, length: 1},
+	tensor.BF16:   {units: [2]uint64{2}, length: 1},
+	tensor.Q8_0:   {units: [2]uint64{32, 2}, length: 32, split: 2},
+	tensor.Q4_0:   {units: [2]uint64{16, 2}, length: 32, split: 2},
+	tensor.Q4_1:   {units: [2]uint64{20}, length: 32},
+	tensor.Q5_0:   {units: [2]uint64{24}, length: 32, split: 2},
+	tensor.Q5_1:   {units: [2]uint64{24}, length: 32},
+	tensor.Q4_K:   {units: [2]uint64{144}, length: 256},
+	tensor.Q5_K:   {units: [2]uint64{176}, length: 256},
+	tensor.Q6_K:   {units: [2]uint64{212}, length: 256},
+	tensor.Q2_K:   {units: [2]uint64{84}, length: 256},
+	tensor.Q3_K:   {units: [2]uint64{112}, length: 256},
+	tensor.IQ4_NL: {units: [2]uint64{16, 2}, length: 32, split: 2},
+	tensor.IQ4_XS: {units: [2]uint64{136}, length: 256},
 }

@@ -30,6 +30,8 @@ var kernels = [ops.NumOps]func(b *Backend, a *ops.Args){
 	ops.OpSwiGLUBackward:       (*Backend).swiGLUBackward,
 	ops.OpLeakyReLU:            (*Backend).leakyReLU,
 	ops.OpLeakyReLUBackward:    (*Backend).leakyReLUBackward,
+	ops.OpGELU:                 (*Backend).gelu,
+	ops.OpGELUBackward:         (*Backend).geluBackward,
 	ops.OpDropout:              (*Backend).dropout,
 	ops.OpCrossEntropy:         (*Backend).crossEntropy,
 	ops.OpCrossEntropyBackward: (*Backend).crossEntropyBackward,

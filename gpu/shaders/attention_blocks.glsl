@@ -14,6 +14,11 @@ const float LOWEST = -3.4028234e38;
 shared vec4 tile[2 * STEP * LINE];                     // columns of both factors of a product; then weights [BLOCK][BLOCK]
 shared vec2 lines[SIDE * PAIRS * SIDE];                // SIDE rows of what is weighted
 
+// seen reports whether a query that sees the keys up to n, no more than p.window of them,
+// sees a key; firstSeen returns the first that it does.
+bool seen(uint key, uint n) { return key < n && key + p.window >= n; }
+uint firstSeen(uint n) { return n - min(n, p.window); }
+
 #define tid gl_LocalInvocationIndex
 #define tx (gl_LocalInvocationIndex % SIDE)
 #define ty (gl_LocalInvocationIndex / SIDE)

@@ -21,7 +21,7 @@ layout(set = 1, binding = 0, std140) uniform P {
 	uint oo, qo, ko, vo, lo;
 	uint ob, ot, oh, qb, qt, qh, kb, kt, kh, vb, vt, vh;   // steps by sequence, token, head
 	uint lb, lh, lt;
-	uint rows, group, past, keys, d, stats;
+	uint rows, group, past, window, keys, d, stats;
 	uint batch, kvHeads, parts, span;
 	float scale;
 } p;
@@ -103,9 +103,11 @@ void main() {
 
 	// Their softmax, not yet divided.
 	uint row = tid / TEAM;
-	uint sees = min(max(p.past + (r0 + row) / p.group + 1, first) - first, n);
+	uint sees = p.past + (r0 + row) / p.group + 1, hides = sees - min(sees, p.window);
+	sees = min(max(sees, first) - first, n);
+	hides = min(max(hides, first) - first, n);         // the keys before these are outside the window
 	float top = LOWEST, total = 0;
-	for (uint i = tid % TEAM; i < sees; i += TEAM)
+	for (uint i = hides + tid % TEAM; i < sees; i += TEAM)
 		top = max(top, score[i * ROWS + row]);
 	reduced[tid] = top;
 	for (uint step = TEAM / 2; step > 0; step /= 2) {
@@ -116,7 +118,7 @@ void main() {
 	barrier();
 	top = reduced[row * TEAM];
 	for (uint i = tid % TEAM; i < n; i += TEAM) {
-		float x = i < sees ? exp(score[i * ROWS + row] - top) : 0;
+		float x = i >= hides && i < sees ? exp(score[i * ROWS + row] - top) : 0;
 		score[i * ROWS + row] = x;
 		total += x;
 	}

@@ -14,7 +14,7 @@ layout(set = 1, binding = 0, std140) uniform P {
 	uint oo, qo, ko, vo, lo;
 	uint ob, ot, oh, qb, qt, qh, kb, kt, kh, vb, vt, vh;   // steps by sequence, token, head
 	uint lb, lh, lt;
-	uint rows, group, past, keys, d, slices, stats;
+	uint rows, group, past, window, keys, d, slices, stats;
 	float scale;
 } p;
 #include "attention_blocks.glsl"
@@ -55,13 +55,13 @@ void main() {
 		acc[i] = vec2(0);
 	vec4 top = vec4(LOWEST), total = vec4(0);          // of the rows; total over this invocation's keys
 	uint end = p.past + min(r0 + BLOCK - 1, p.rows - 1) / p.group + 1;
-	for (from = 0; from < end; from += BLOCK) {
+	for (from = firstSeen(p.past + r0 / p.group + 1); from < end; from += BLOCK) {
 		scores(p.d);
 		vec4 high = vec4(LOWEST);
 		[[unroll]] for (uint i = 0; i < 4; i++) {
 			s[i] *= p.scale;
 			[[unroll]] for (uint j = 0; j < 4; j++)
-				if (from + 4 * tx + j < sees[i])
+				if (seen(from + 4 * tx + j, sees[i]))
 					high[i] = max(high[i], s[i][j]);
 		}
 		barrier();
@@ -75,7 +75,7 @@ void main() {
 		total *= fade;
 		[[unroll]] for (uint i = 0; i < 4; i++) {
 			[[unroll]] for (uint j = 0; j < 4; j++)
-				s[i][j] = from + 4 * tx + j < sees[i] ? exp(s[i][j] - high[i]) : 0;
+				s[i][j] = seen(from + 4 * tx + j, sees[i]) ? exp(s[i][j] - high[i]) : 0;
 			total[i] += s[i].x + s[i].y + s[i].z + s[i].w;
 			[[unroll]] for (uint j = 0; j < PAIRS; j++)
 				acc[i * PAIRS + j] *= fade[i];

@@ -17,7 +17,7 @@ layout(set = 1, binding = 0, std140) uniform P {
 	uint dko, dvo, qo, ko, vo, go, lo, deltao;
 	uint dkb, dkt, dkh, dvb, dvt, dvh, qb, qt, qh, kb, kt, kh, vb, vt, vh, gb, gt, gh; // steps by sequence, token, head
 	uint lb, lh, lt, deltab, deltah, deltat;
-	uint rows, group, past, keys, d, slices, all;          // all keys, of which queries see the first keys
+	uint rows, group, past, window, keys, d, slices, all;          // all keys, of which queries see the first keys
 	uint wantK, addK, wantV, addV;
 	float scale;
 } p;
@@ -65,8 +65,10 @@ void main() {
 		accK[i] = vec2(0);
 		accV[i] = vec2(0);
 	}
-	// The first row that sees a key of the block is that of the token that is the first key.
-	for (uint r0 = (max(from, p.past) - p.past) * p.group; r0 < p.rows; r0 += BLOCK) {
+	// The first row that sees a key of the block is that of the token that is the first key, the
+	// last that of the token for which the last key is the first of its window.
+	uint end = min((max(from + BLOCK - 1 + p.window, p.past) - p.past) * p.group, p.rows);
+	for (uint r0 = (max(from, p.past) - p.past) * p.group; r0 < end; r0 += BLOCK) {
 		if (tid < BLOCK) {
 			uint r = min(r0 + tid, p.rows - 1), t = r / p.group, h = kv * p.group + r % p.group;
 			qAt[tid] = p.qo + b * p.qb + t * p.qt + h * p.qh;
@@ -81,11 +83,11 @@ void main() {
 			uint n = sees[4 * ty + i];
 			vec2 of = stats[4 * ty + i];
 			[[unroll]] for (uint j = 0; j < 4; j++) {
-				s[i][j] = from + 4 * tx + j < n ? exp(p.scale * s[i][j] - of.x) : 0;
-				ds[i][j] = from + 4 * tx + j < n ? p.scale * s[i][j] * (ds[i][j] - of.y) : 0;
+				s[i][j] = seen(from + 4 * tx + j, n) ? exp(p.scale * s[i][j] - of.x) : 0;
+				ds[i][j] = seen(from + 4 * tx + j, n) ? p.scale * s[i][j] * (ds[i][j] - of.y) : 0;
 			}
 		}
-		uint count = min(BLOCK, p.rows - r0);
+		uint count = min(BLOCK, end - r0);
 		if (p.wantV != 0) {
 			barrier();
 			[[unroll]] for (uint i = 0; i < 4; i++)

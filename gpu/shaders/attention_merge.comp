@@ -16,7 +16,7 @@ void main() {
 	for (uint line = gl_WorkGroupID.x; line < p.lines; line += gl_NumWorkGroups.x) {
 		uint r = line % p.rows, kv = line / p.rows % p.kvHeads, b = line / p.rows / p.kvHeads;
 		uint t = r / p.group, h = kv * p.group + r % p.group;
-		float top = s[at + 2 * line], total = 0;           // every query sees a key of the first part
+		float top = s[at + 2 * line], total = 0;           // the lowest number where a part has no key that is seen
 		for (uint i = 1; i < p.parts; i++)
 			top = max(top, s[at + 2 * (i * p.lines + line)]);
 		for (uint i = 0; i < p.parts; i++)

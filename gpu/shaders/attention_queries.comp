@@ -15,7 +15,7 @@ layout(set = 1, binding = 0, std140) uniform P {
 	uint dqo, qo, ko, vo, go, lo, deltao;
 	uint dqb, dqt, dqh, qb, qt, qh, kb, kt, kh, vb, vt, vh, gb, gt, gh; // steps by sequence, token, head
 	uint lb, lh, lt, deltab, deltah, deltat;
-	uint rows, group, past, keys, d, slices, add;
+	uint rows, group, past, window, keys, d, slices, add;
 	float scale;
 } p;
 #include "attention_blocks.glsl"
@@ -68,12 +68,12 @@ void main() {
 	[[unroll]] for (uint i = 0; i < 4 * PAIRS; i++)
 		acc[i] = vec2(0);
 	uint end = p.past + min(r0 + BLOCK - 1, p.rows - 1) / p.group + 1;
-	for (from = 0; from < end; from += BLOCK) {
+	for (from = firstSeen(p.past + r0 / p.group + 1); from < end; from += BLOCK) {
 		scores(p.d);
 		gradScores(p.d);
 		[[unroll]] for (uint i = 0; i < 4; i++)
 			[[unroll]] for (uint j = 0; j < 4; j++)
-				ds[i][j] = from + 4 * tx + j < sees[i] ? p.scale * exp(p.scale * s[i][j] - lse[i]) * (ds[i][j] - mean[i]) : 0;
+				ds[i][j] = seen(from + 4 * tx + j, sees[i]) ? p.scale * exp(p.scale * s[i][j] - lse[i]) * (ds[i][j] - mean[i]) : 0;
 		barrier();
 		[[unroll]] for (uint j = 0; j < 4; j++)
 			tile[(4 * tx + j) * LINE + ty] = vec4(ds[0][j], ds[1][j], ds[2][j], ds[3][j]);

@@ -13,8 +13,12 @@
 #define Q4_K 8
 #define Q5_K 9
 #define Q6_K 10
+#define Q2_K 11
+#define Q3_K 12
+#define IQ4_NL 13
+#define IQ4_XS 14
 
-#define TWO_PLANES (TYPE == Q8_0 || TYPE == Q4_0)
+#define TWO_PLANES (TYPE == Q8_0 || TYPE == Q4_0 || TYPE == IQ4_NL)
 
 #if TYPE == F32
 layout(set = 0, binding = WEIGHT, std430) readonly buffer Plane0 { float plane0[]; };
@@ -45,6 +49,10 @@ vec2 sixBits(uint w0, uint w1, uint w2, uint g) {
 	return vec2(c & 15 | a >> 6 << 4, c >> 4 | b >> 6 << 4);
 }
 
+#if TYPE == IQ4_NL || TYPE == IQ4_XS
+#include "codebook.glsl"
+#endif
+
 float weight(uint i, uint o0, uint o1) {
 #if TYPE == F32
 	return plane0[o0 + i];
@@ -59,6 +67,8 @@ float weight(uint i, uint o0, uint o1) {
 	const float d = halfOf(plane1[b1 / 2] >> 16 * (b1 % 2));
 #if TYPE == Q8_0
 	return d * bitfieldExtract(int(plane0[8 * b0 + e / 4]), int(8 * (e % 4)), 8);
+#elif TYPE == IQ4_NL
+	return d * codebookValue(byteAt(4 * b0, e % 16) >> e / 16 * 4 & 15);
 #else
 	return d * (int(byteAt(4 * b0, e % 16) >> e / 16 * 4 & 15) - 8);
 #endif
@@ -83,6 +93,22 @@ float weight(uint i, uint o0, uint o1) {
 	q |= (byteAt(block + 4, e % 32) >> g & 1) << 4;
 #endif
 	return dm.x * q - dm.y;
+#elif TYPE == Q2_K
+	const uint block = 21 * (i / 256 + o0), e = i % 256, part = e / 128, quarter = e / 32 % 4;
+	const uint q = byteAt(block + 4, 32 * part + e % 32) >> 2 * quarter & 3, s = byteAt(block, e / 16);
+	const vec2 dm = unpackHalf2x16(plane0[block + 20]) * vec2(s & 15, s >> 4);
+	return dm.x * q - dm.y;
+#elif TYPE == Q3_K
+	// Scales have their low four bits in the first eight bytes, group g+8 above g, and the
+	// upper two in the last four, groups g+4, g+8 and g+12 above g.
+	const uint block = 28 * (i / 256 + o0), e = i % 256, part = e / 128, quarter = e / 32 % 4, g = e / 16;
+	const uint low = byteAt(block + 8, 32 * part + e % 32) >> 2 * quarter & 3, upper = byteAt(block, e % 32) >> e / 32 & 1;
+	const uint s = byteAt(block + 24, g % 8) >> g / 8 * 4 & 15 | (byteAt(block + 26, g % 4) >> g / 4 * 2 & 3) << 4;
+	return halfOf(plane0[block + 27]) * (int(s) - 32) * (int(low | upper << 2) - 4);
+#elif TYPE == IQ4_XS
+	const uint block = 34 * (i / 256 + o0), e = i % 256, g = e / 32;
+	const uint s = plane0[block + 1] >> 4 * g & 15 | (plane0[block] >> 16 + 2 * g & 3) << 4;
+	return halfOf(plane0[block]) * (int(s) - 32) * codebookValue(byteAt(block + 2, 16 * g + e % 16) >> e / 16 % 2 * 4 & 15);
 #elif TYPE == Q6_K
 	const uint block = 53 * (i / 256 + o0), e = i % 256, part = e / 128, quarter = e / 32 % 4;
 	const uint low = byteAt(block, 64 * part + e % 64) >> quarter / 2 * 4 & 15;

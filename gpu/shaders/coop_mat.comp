@@ -7,6 +7,10 @@
 //build: coop_mat_q4_k tool=glslang -DQ4_K
 //build: coop_mat_q5_k tool=glslang -DQ5_K
 //build: coop_mat_q6_k tool=glslang -DQ6_K
+//build: coop_mat_q2_k tool=glslang -DQ2_K
+//build: coop_mat_q3_k tool=glslang -DQ3_K
+//build: coop_mat_iq4_nl tool=glslang -DIQ4_NL
+//build: coop_mat_iq4_xs tool=glslang -DIQ4_XS
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require

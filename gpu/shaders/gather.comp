@@ -11,6 +11,10 @@
 //build: gather_q4_k -DTYPE=Q4_K
 //build: gather_q5_k -DTYPE=Q5_K
 //build: gather_q6_k -DTYPE=Q6_K
+//build: gather_q2_k -DTYPE=Q2_K
+//build: gather_q3_k -DTYPE=Q3_K
+//build: gather_iq4_nl -DTYPE=IQ4_NL
+//build: gather_iq4_xs -DTYPE=IQ4_XS
 // Row i of y [n, d] = row ids[i] - first of the weight [count, d], for ids of those
 // rows; the others are passed over. gl_WorkGroupID.x is i, the workgroups along y
 // share the columns.

@@ -14,7 +14,7 @@
 // Numbers are brought to float32 one by one before they are multiplied by
 // activations, so that infinities among these come out as they should.
 
-#if defined(Q8_0) || defined(Q4_0)
+#if defined(Q8_0) || defined(Q4_0) || defined(IQ4_NL)
 #define TWO_PLANES
 #endif
 
@@ -55,10 +55,21 @@ vec4 signedBytes(uint v) {
 	return vec4(bitfieldExtract(i, 0, 8), bitfieldExtract(i, 8, 8), bitfieldExtract(i, 16, 8), i >> 24);
 }
 
+#if defined(IQ4_NL) || defined(IQ4_XS)
+#include "codebook.glsl"
+
+// values returns what the four codes that are the bytes of a word stand for.
+vec4 values(uint v) { return vec4(codebookValue(v & 15u), codebookValue(v >> 8 & 15u), codebookValue(v >> 16 & 15u), codebookValue(v >> 24)); }
+#endif
+
 #if defined(F16) || defined(BF16)
 #include "weight_float.glsl"
-#elif defined(Q4_K) || defined(Q5_K) || defined(Q6_K)
+#elif defined(Q4_K) || defined(Q5_K)
 #include "weight_k.glsl"
+#elif defined(Q2_K) || defined(Q3_K) || defined(Q6_K)
+#include "weight_k16.glsl"
+#elif defined(IQ4_XS)
+#include "weight_xs.glsl"
 #else
 #include "weight_blocks.glsl"
 #endif

@@ -50,6 +50,20 @@ vec4 quad(Chunk q, uint i) { return signedBytes((q.v << (4 - 4 * i) & 0xf0f0f0f0
 
 float factor(Chunk q, uint i) { return q.d; }
 
+#elif defined(IQ4_NL)
+#define SCALED
+
+struct Chunk { uint v; float d; };
+
+Chunk chunk(uint r, uint c) {
+	uint block = r * p.pitch + c / 4;
+	return Chunk(w[(p.wo + block) * 4 + (c & 3)], scaleOf(block));
+}
+
+vec4 quad(Chunk q, uint i) { return values(q.v >> (4 * i) & 0x0f0f0f0fu); }
+
+float factor(Chunk q, uint i) { return q.d; }
+
 #elif defined(Q4_1)
 
 struct Chunk { uint v, d; };

@@ -1,34 +1,6 @@
-// Superblocks of 256, shared by 16 invocations.
+// Q4_K and Q5_K: superblocks of 256 in groups of 32, shared by 16 invocations.
 #define CHUNKS 16
 #define QUADS 4
-
-#ifdef Q6_K
-#define SCALED
-
-// Chunk t of a superblock has bytes 4*(t%8) on of its half t/8: elements 4*(t%8) of each
-// of the four 32 of the half.
-struct Chunk { uint a, b, upper, s0, s1; float d; };
-
-Chunk chunk(uint r, uint c) {
-	uint block = (p.wo + r * p.pitch + c / 16) * 53, h = c / 8 & 1, t = c & 7, g = t / 4 * 8;
-	return Chunk(w[block + 16 * h + t], w[block + 16 * h + 8 + t], w[block + 32 + 8 * h + t],
-		w[block + 48 + 2 * h] >> g, w[block + 49 + 2 * h] >> g, unpackHalf2x16(w[block + 52]).x * 0.25);
-}
-
-uint place(uint c, uint i) { return c / 8 * 128 + 32 * i + 4 * (c & 7); }
-uint chunkOf(uint e) { return e / 128 * 8 + (e / 4 & 7); }
-uint quadOf(uint e) { return e / 32 & 3; }
-
-vec4 quad(Chunk q, uint i) {
-	uint low = ((i & 1) == 0 ? q.a : q.b) >> (i / 2 * 4) & 0x0f0f0f0fu;
-	return signedBytes(((low | (q.upper >> (2 * i) & 0x03030303u) << 4) << 2) ^ 0x80808080u);
-}
-
-float factor(Chunk q, uint i) {
-	return q.d * float(bitfieldExtract(int(i < 2 ? q.s0 : q.s1), int(16 * (i & 1)), 8));
-}
-
-#else // Q4_K, Q5_K
 
 #ifdef Q5_K
 #define WORDS 44
@@ -83,5 +55,3 @@ vec4 quad(Chunk q, uint i) {
 	vec2 d = scales(q, i / 2);
 	return bytes(v) * d.x - d.y;
 }
-
-#endif

@@ -18,6 +18,14 @@
 //build: weight_mat_back_q5_k -DQ5_K
 //build: weight_mat_q6_k -DQ6_K -DTRANSPOSED
 //build: weight_mat_back_q6_k -DQ6_K
+//build: weight_mat_q2_k -DQ2_K -DTRANSPOSED
+//build: weight_mat_back_q2_k -DQ2_K
+//build: weight_mat_q3_k -DQ3_K -DTRANSPOSED
+//build: weight_mat_back_q3_k -DQ3_K
+//build: weight_mat_iq4_nl -DIQ4_NL -DTRANSPOSED
+//build: weight_mat_back_iq4_nl -DIQ4_NL
+//build: weight_mat_iq4_xs -DIQ4_XS -DTRANSPOSED
+//build: weight_mat_back_iq4_xs -DIQ4_XS
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require

@@ -18,6 +18,14 @@
 //build: weight_vec_subgroup_q5_k -DQ5_K -DSUBGROUP
 //build: weight_vec_q6_k -DQ6_K
 //build: weight_vec_subgroup_q6_k -DQ6_K -DSUBGROUP
+//build: weight_vec_q2_k -DQ2_K
+//build: weight_vec_subgroup_q2_k -DQ2_K -DSUBGROUP
+//build: weight_vec_q3_k -DQ3_K
+//build: weight_vec_subgroup_q3_k -DQ3_K -DSUBGROUP
+//build: weight_vec_iq4_nl -DIQ4_NL
+//build: weight_vec_subgroup_iq4_nl -DIQ4_NL -DSUBGROUP
+//build: weight_vec_iq4_xs -DIQ4_XS
+//build: weight_vec_subgroup_iq4_xs -DIQ4_XS -DSUBGROUP
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require

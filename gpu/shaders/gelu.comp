@@ -1,0 +1,20 @@
+#version 450
+#extension GL_GOOGLE_include_directive : require
+// T0 = gelu(T1). T0 may be T1.
+#include "tensor.glsl"
+#include "gelu.glsl"
+TENSOR(0, writeonly, y)
+TENSOR(1, readonly, x)
+layout(set = 1, binding = 0, std140) uniform P {
+	uint yo, xo;
+	uint len, first, accumulate;
+	uint erf;
+} p;
+#define ALIGNED (((p.yo | p.xo) & 3) == 0)
+
+void element(uint i, bool quad) {
+	vec4 v = LOAD(x, i), slope;
+	STORE(y, i, v * curve(v, p.erf != 0, slope));
+}
+
+#include "each.glsl"
