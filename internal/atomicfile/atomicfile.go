@@ -2,7 +2,6 @@
 package atomicfile
 
 import (
-	"bufio"
 	"errors"
 	"io"
 	"io/fs"
@@ -16,40 +15,22 @@ import (
 // Write makes the file at path of what write puts out: under a temporary name
 // in the same folder, flushed to the disk, then renamed. If the file exists it
 // fails with [fs.ErrExist], unless replace is set. On failure nothing is left.
-func Write(path string, replace bool, write func(w io.Writer) error) (err error) {
+func Write(path string, replace bool, write func(w io.Writer) error) error {
 	if !replace {
 		if err := mustNotExist(path); err != nil {
 			return err
 		}
 	}
-	f, err := createTemp(path)
+	name, err := writeTemp(path, write)
 	if err != nil {
 		return err
 	}
-	open := true
-	defer func() {
-		if open {
-			err = errors.Join(err, f.Close())
-		}
-		if err != nil {
-			os.Remove(f.Name())
-		}
-	}()
-	w := bufio.NewWriterSize(f, 1<<20)
-	if err := write(w); err != nil {
-		return err
+	if info, err := os.Lstat(path); replace && err == nil && info.Mode().IsRegular() {
+		_ = os.Chmod(name, info.Mode().Perm()) // who may read the old may read the new
 	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	open = false
-	if err := f.Close(); err != nil {
-		return err
-	}
-	if err := install(f.Name(), path, replace); err != nil {
+	observe("rename", path, 0)
+	if err := install(name, path, replace); err != nil {
+		os.Remove(name)
 		return err
 	}
 	syncFolder(filepath.Dir(path))

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -63,6 +64,24 @@ func TestWrite(t *testing.T) {
 	if err := Write(filepath.Join(path, "below", "a", "file"), false, text("")); err == nil {
 		t.Error("got no error for a folder that is a file")
 	}
+}
+
+// A file that replaces another can be read by the same people.
+func TestWriteKeepsMode(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("skip: no permissions here")
+	}
+	path := filepath.Join(t.TempDir(), "f")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := Write(path, true, text("new")); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("got %v, %v, want mode 0600", info.Mode(), err)
+	}
+	holds(t, path, "new")
 }
 
 // A file that appears while ours is being written is not replaced.

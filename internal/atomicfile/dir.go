@@ -42,8 +42,12 @@ func WriteDir(dir string, replace bool, fill func(temporary string) error) (err 
 	if err := fill(temporary); err != nil {
 		return err
 	}
+	observe("rename", dir, 0)
 	if !exists {
 		return os.Rename(temporary, dir)
+	}
+	if exchange(temporary, dir) == nil { // there is no moment without a folder then
+		return os.RemoveAll(temporary)
 	}
 	old := temporary + ".old"
 	if err := os.Rename(dir, old); err != nil {

@@ -15,7 +15,13 @@
 // offset against the file's size before anything is allocated, and that the
 // tensors fill the file without gaps or overlaps. Errors name the file and the
 // offset, key or tensor. A file may hold tensors of types that package tensor
-// does not have, such as IQ4_XS; they are listed, and only asking for one fails.
+// does not have, such as IQ2_XXS; they are listed, and only asking for one fails.
+// However it is made, a file makes its reader allocate at most twice its size and
+// a megabyte; opening an ordinary model takes kilobytes.
+//
+// A model that is split into several files, as llama.cpp's gguf-split does it, is
+// opened by the name of any of them and looks like one file. [Check] lists all
+// that is wrong with a file, [Copy] writes files of tensors that lie in others.
 //
 // GGUF writes dimensions fastest first. Here shapes are row-major, as
 // everywhere in package tensor: a file's [C, R] is [R, C].

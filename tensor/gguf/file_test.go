@@ -58,9 +58,9 @@ func TestOpen(t *testing.T) {
 			t.Errorf("got %q, version %d, alignment %d", f.Path(), f.Version(), f.Alignment())
 		}
 		want := []Info{
-			{Name: "a", Type: 0, DType: tensor.F32, Shape: []int{2, 3}, Offset: 512, Bytes: 24},
-			{Name: "q", Type: 29, DType: tensor.Invalid, Shape: []int{256}, Offset: 544, Bytes: 56},
-			{Name: "h", Type: 1, DType: tensor.F16, Shape: []int{4}, Offset: 608, Bytes: 8},
+			{Name: "a", Type: 0, DType: tensor.F32, Shape: []int{2, 3}, File: path, Offset: 512, Bytes: 24},
+			{Name: "q", Type: 29, DType: tensor.Invalid, Shape: []int{256}, File: path, Offset: 544, Bytes: 56},
+			{Name: "h", Type: 1, DType: tensor.F16, Shape: []int{4}, File: path, Offset: 608, Bytes: 8},
 		}
 		if diff := cmp.Diff(want, f.Tensors()); diff != "" {
 			t.Errorf("tensors (-want +got):\n%s", diff)
@@ -214,25 +214,6 @@ func big(n uint64) any {
 		return nil
 	}
 	return int(n)
-}
-
-func TestShard(t *testing.T) {
-	path := save(t, file(head(3, 0, 2), kv("split.no", vUint16, uint16(0)), kv("split.count", vUint16, uint16(3))))
-	_, err := Open(path)
-	says(t, err, path, "split.count", "shard")
-	if !errors.Is(err, errors.ErrUnsupported) {
-		t.Errorf("got %v, want ErrUnsupported", err)
-	}
-	f, err := OpenShard(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.Close()
-	f, err = Open(save(t, file(head(3, 0, 1), kv("split.count", vUint16, uint16(1)))))
-	if err != nil {
-		t.Fatalf("a split into one: %v", err)
-	}
-	f.Close()
 }
 
 func TestType(t *testing.T) {

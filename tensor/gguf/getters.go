@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 )
 
 // KeyValue is a named value. Value is a uint8, int8, uint16, int16, uint32,
@@ -16,18 +17,21 @@ type KeyValue struct {
 	Value any
 }
 
-// Keys returns the names of the values, in file order.
+// Keys returns the names of the values, in file order. Those of a split model
+// are its first file's.
 func (f *File) Keys() []string {
-	keys := make([]string, len(f.entries))
-	for i, e := range f.entries {
-		keys[i] = e.key
+	s := f.shards[0]
+	keys := make([]string, len(s.keys))
+	for i, at := range s.keys {
+		keys[i] = string(s.nameAt(at))
 	}
 	return keys
 }
 
 // Has reports whether there is a value of that name.
 func (f *File) Has(key string) bool {
-	_, ok := f.keys[key]
+	s := f.shards[0]
+	_, ok := slices.BinarySearchFunc(s.byKey, key, func(at int, key string) int { return compare(s.nameAt(at), key) })
 	return ok
 }
 
@@ -37,22 +41,31 @@ func (f *File) Value(key string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	v, err := f.value(e)
+	return f.read(e)
+}
+
+func (f *File) read(e entry) (any, error) {
+	v, err := f.shards[0].value(e)
 	if err != nil {
-		return nil, fmt.Errorf("gguf: %s: key %q (offset %d): %w", f.path, key, e.pos, err)
+		return nil, fmt.Errorf("gguf: %s: key %q (offset %d): %w", f.path, e.key, e.pos, err)
 	}
 	return v, nil
 }
 
 // KeyValues returns all values in file order. [Write] takes them.
 func (f *File) KeyValues() ([]KeyValue, error) {
-	list := make([]KeyValue, len(f.entries))
-	for i, e := range f.entries {
-		v, err := f.Value(e.key)
+	if f.closed {
+		return nil, fmt.Errorf("gguf: %s: the file is closed", f.path)
+	}
+	s := f.shards[0]
+	list := make([]KeyValue, len(s.keys))
+	for i, at := range s.keys {
+		e := s.entryAt(at)
+		v, err := f.read(e)
 		if err != nil {
 			return nil, err
 		}
-		list[i] = KeyValue{Key: e.key, Value: v}
+		list[i] = KeyValue{Key: string(e.key), Value: v}
 	}
 	return list, nil
 }
@@ -70,7 +83,7 @@ func (f *File) uint(e entry) (uint64, error) {
 	if !e.typ.isInteger() || e.array {
 		return 0, f.mistyped(e, "an integer")
 	}
-	n, negative := f.integer(e, 0)
+	n, negative := f.shards[0].integer(e, 0)
 	if negative {
 		return 0, f.outOfRange(e, int64(n), "not negative")
 	}
@@ -116,9 +129,9 @@ func (f *File) Float(key string) (float64, error) {
 	switch {
 	case e.array:
 	case e.typ == typeFloat32:
-		return float64(math.Float32frombits(binary.LittleEndian.Uint32(f.at(e, 0)))), nil
+		return float64(math.Float32frombits(binary.LittleEndian.Uint32(f.shards[0].element(e, 0)))), nil
 	case e.typ == typeFloat64:
-		return math.Float64frombits(binary.LittleEndian.Uint64(f.at(e, 0))), nil
+		return math.Float64frombits(binary.LittleEndian.Uint64(f.shards[0].element(e, 0))), nil
 	}
 	return 0, f.mistyped(e, "a float")
 }
@@ -134,7 +147,7 @@ func (f *File) Float32s(key string) ([]float32, error) {
 	}
 	list := make([]float32, e.count)
 	for i := range list {
-		list[i] = math.Float32frombits(binary.LittleEndian.Uint32(f.at(e, i)))
+		list[i] = math.Float32frombits(binary.LittleEndian.Uint32(f.shards[0].element(e, i)))
 	}
 	return list, nil
 }
@@ -148,7 +161,7 @@ func (f *File) Bool(key string) (bool, error) {
 	if e.typ != typeBool || e.array {
 		return false, f.mistyped(e, "a bool")
 	}
-	return f.at(e, 0)[0] == 1, nil
+	return f.shards[0].element(e, 0)[0] == 1, nil
 }
 
 // String returns a string, which need not be valid UTF-8.
@@ -160,7 +173,7 @@ func (f *File) String(key string) (string, error) {
 	if e.typ != typeString || e.array {
 		return "", f.mistyped(e, "a string")
 	}
-	return f.strings(e)[0], nil
+	return f.shards[0].strings(e)[0], nil
 }
 
 // Strings returns an array of strings, which need not be valid UTF-8.
@@ -172,23 +185,23 @@ func (f *File) Strings(key string) ([]string, error) {
 	if e.typ != typeString || !e.array {
 		return nil, f.mistyped(e, "an array of strings")
 	}
-	return f.strings(e), nil
+	return f.shards[0].strings(e), nil
 }
 
 func (f *File) find(key string) (entry, error) {
-	i, ok := f.keys[key]
+	if f.closed && f.Has(key) {
+		return entry{}, fmt.Errorf("gguf: %s: key %q: the file is closed", f.path, key)
+	}
+	e, ok := f.shards[0].find(key)
 	if !ok {
 		return entry{}, fmt.Errorf("gguf: %s: no key %q", f.path, key)
 	}
-	if f.closed {
-		return entry{}, fmt.Errorf("gguf: %s: key %q: the file is closed", f.path, key)
-	}
-	return f.entries[i], nil
+	return e, nil
 }
 
 // int returns element i as an int.
 func (f *File) int(e entry, i int) (int, error) {
-	n, negative := f.integer(e, i)
+	n, negative := f.shards[0].integer(e, i)
 	switch {
 	case negative && int64(n) < math.MinInt:
 		return 0, f.outOfRange(e, int64(n), "an int")

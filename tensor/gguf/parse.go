@@ -1,9 +1,10 @@
 package gguf
 
-// Reading and checking the head of a file. A length or count in the file is
-// believed only after it has been compared with the bytes that are left, and
-// slices grow with what was really read, so that a small hostile file cannot
-// make a large allocation.
+// Reading and checking one file's head. A length or count in the file is
+// believed only after it has been compared with the bytes that are left. What
+// is kept of keys and tensors is where they stand in the head: a few words each,
+// less than they take in the file, however small they are; all else is read from
+// there when it is asked for.
 
 import (
 	"cmp"
@@ -25,46 +26,56 @@ const (
 	minInfoBytes     = 8 + 1 + 4 + 0 + 4 + 8 // name length, name, no dimensions, type, offset
 )
 
-// parse reads everything but the tensors' elements.
-func parse(path string, data []byte, shard bool) (*File, error) {
-	f := &File{path: path, data: data, keys: map[string]int{}, names: map[string]int{}, alignment: defaultAlignment}
-	if err := f.parse(shard); err != nil {
-		return nil, fmt.Errorf("gguf: %s: %w", path, err)
-	}
-	return f, nil
+// shard is one file: all of a model, or one of several that make it up.
+type shard struct {
+	path      string
+	data      []byte
+	mapping   *tensor.Mapping // nil if the bytes are the caller's
+	version   int
+	alignment int
+	head      []byte  // what the positions below point into: data, until the file is closed
+	start     int     // of the tensors' bytes
+	keys      []int   // positions of the keys, in file order
+	byKey     []int   // the same, sorted by key
+	infos     []int   // positions of the tensors' descriptions, in the order of the tensors' bytes
+	faults    *faults // nil: the first fault ends the reading
 }
 
-func (f *File) parse(shard bool) error {
-	c := &cursor{data: f.data}
-	entries, infos, err := f.parseHeader(c)
+// parse reads everything but the tensors' elements.
+func (s *shard) parse() error {
+	s.head, s.alignment = s.data, defaultAlignment
+	c := &cursor{data: s.data}
+	entries, infos, err := s.parseHeader(c)
 	if err != nil {
 		return err
 	}
+	s.keys = make([]int, 0, entries)
 	for i := range entries {
-		if err := f.parseEntry(c); err != nil {
+		at := c.pos
+		if err := s.checkEntry(c); err != nil {
 			return fmt.Errorf("key %d of %d: %w", i+1, entries, err)
 		}
+		s.keys = append(s.keys, at)
 	}
-	if err := f.checkSplit(shard); err != nil {
+	if err := s.indexKeys(); err != nil {
 		return err
 	}
-	if err := f.findAlignment(); err != nil {
+	if err := s.findAlignment(); err != nil {
 		return err
 	}
+	s.infos = make([]int, 0, min(infos, c.left()/minInfoBytes))
 	for i := range infos {
-		if err := f.parseInfo(c); err != nil {
+		at := c.pos
+		if err := s.checkInfo(c); err != nil {
 			return fmt.Errorf("tensor %d of %d: %w", i+1, infos, err)
 		}
+		s.infos = append(s.infos, at)
 	}
-	if err := f.place(c.pos); err != nil {
-		return err
-	}
-	f.storages = make([]*tensor.Storage, len(f.infos))
-	return nil
+	return s.place(c.pos)
 }
 
 // parseHeader reads the fixed part at the file's start.
-func (f *File) parseHeader(c *cursor) (entries, infos uint64, err error) {
+func (s *shard) parseHeader(c *cursor) (entries, infos uint64, err error) {
 	b, err := c.bytes(4, "magic number")
 	if err != nil {
 		return 0, 0, err
@@ -78,7 +89,7 @@ func (f *File) parseHeader(c *cursor) (entries, infos uint64, err error) {
 	}
 	switch {
 	case version == 2 || version == 3:
-		f.version = int(version)
+		s.version = int(version)
 	case version&0xffff == 0 && version != 0:
 		return 0, 0, fmt.Errorf("offset 4: big-endian file (version %d), only little-endian files are supported (%w)",
 			bits.ReverseBytes32(version), errors.ErrUnsupported)
@@ -92,86 +103,116 @@ func (f *File) parseHeader(c *cursor) (entries, infos uint64, err error) {
 	return entries, infos, err
 }
 
-// parseInfo reads the description of one tensor.
-func (f *File) parseInfo(c *cursor) error {
-	name, err := c.string("name")
-	if err != nil {
-		return err
+// indexKeys sorts the keys, which shows those that occur twice.
+func (s *shard) indexKeys() error {
+	s.byKey = slices.Clone(s.keys)
+	slices.SortFunc(s.byKey, func(a, b int) int {
+		return cmp.Or(slices.Compare(s.nameAt(a), s.nameAt(b)), cmp.Compare(a, b))
+	})
+	for i, at := range s.byKey {
+		if i > 0 && string(s.nameAt(at)) == string(s.nameAt(s.byKey[i-1])) {
+			n, _ := slices.BinarySearch(s.keys, at)
+			err := fmt.Errorf("key %d of %d: offset %d: a second key %.100q", n+1, len(s.keys), at, s.nameAt(at))
+			if err := s.fault(err); err != nil {
+				return err
+			}
+		}
 	}
-	if name == "" {
-		return fmt.Errorf("offset %d: empty name", c.pos)
-	}
-	if _, ok := f.names[name]; ok {
-		return fmt.Errorf("offset %d: a second tensor %q", c.pos, name)
-	}
-	info := Info{Name: name}
-	if err := c.info(&info); err != nil {
-		return fmt.Errorf("%q: %w", name, err)
-	}
-	f.names[name] = len(f.infos)
-	f.infos = append(f.infos, info)
 	return nil
 }
 
-// info reads what follows a tensor's name. Offset is still that from the
-// start of the data.
-func (c *cursor) info(info *Info) error {
+// nameAt returns the key or the tensor's name at a position in the head.
+func (s *shard) nameAt(pos int) []byte {
+	n := int(binary.LittleEndian.Uint64(s.head[pos:]))
+	return s.head[pos+8 : pos+8+n]
+}
+
+// rawInfo describes a tensor as the head does.
+type rawInfo struct {
+	name   []byte
+	rank   int
+	dims   [tensor.MaxRank]uint64 // row-major
+	typ    Type
+	bytes  int64  // -1 if the layout of the type is not known
+	offset uint64 // from where the tensors' bytes start
+}
+
+// checkInfo reads the description of one tensor.
+func (s *shard) checkInfo(c *cursor) error {
+	at := c.pos
+	info, err := c.info()
+	switch {
+	case err != nil && len(info.name) > 0:
+		return fmt.Errorf("%.100q: %w", info.name, err)
+	case err != nil:
+		return err
+	case info.offset > uint64(len(c.data)):
+		return s.fault(fmt.Errorf("%.100q: offset %d: data at %d, past the end of a file of %d bytes", info.name, at, info.offset, len(c.data)))
+	}
+	return nil
+}
+
+// info reads the description of a tensor.
+func (c *cursor) info() (info rawInfo, err error) {
+	if info.name, err = c.string("name"); err != nil {
+		return info, err
+	}
+	if len(info.name) == 0 {
+		return info, fmt.Errorf("offset %d: empty name", c.pos)
+	}
 	at := c.pos
 	rank, err := c.uint32("number of dimensions")
 	if err != nil {
-		return err
+		return info, err
 	}
 	if rank > tensor.MaxRank {
-		return fmt.Errorf("offset %d: %d dimensions, at most %d", at, rank, tensor.MaxRank)
+		return info, fmt.Errorf("offset %d: %d dimensions, at most %d", at, rank, tensor.MaxRank)
 	}
+	info.rank = int(rank)
 	at = c.pos
-	dims := make([]uint64, rank)
+	dims := info.dims[:rank]
 	for i := range dims {
 		if dims[i], err = c.uint64("dimension"); err != nil {
-			return err
+			return info, err
 		}
 	}
 	slices.Reverse(dims) // the file has the fastest first
 	n, err := fileio.Elements(dims)
 	if err != nil {
-		return fmt.Errorf("offset %d: %w", at, err)
-	}
-	info.Shape = make([]int, rank)
-	for i, d := range dims {
-		info.Shape[i] = int(d)
+		return info, fmt.Errorf("offset %d: %w", at, err)
 	}
 	at = c.pos
 	number, err := c.uint32("type")
 	if err != nil {
-		return err
+		return info, err
 	}
-	info.Type = Type(number)
-	info.DType = info.Type.DType()
-	if info.Bytes, err = info.Type.size(info.Shape, n); err != nil {
-		return fmt.Errorf("offset %d: %w", at, err)
+	info.typ = Type(number)
+	row := 1
+	if rank > 0 {
+		row = int(dims[rank-1])
 	}
-	at = c.pos
-	offset, err := c.uint64("offset")
-	if err != nil {
-		return err
+	if info.bytes, err = info.typ.rowsSize(row, n); err != nil {
+		return info, fmt.Errorf("offset %d: %w", at, err)
 	}
-	if offset > uint64(len(c.data)) {
-		return fmt.Errorf("offset %d: data at %d, past the end of a file of %d bytes", at, offset, len(c.data))
-	}
-	info.Offset = int64(offset)
-	return nil
+	info.offset, err = c.uint64("offset")
+	return info, err
 }
 
 // size returns the bytes of n elements in the shape, -1 if the type's layout is
 // not known.
 func (t Type) size(shape []int, n int) (int64, error) {
-	block, size := t.layout()
-	if size == 0 {
-		return -1, nil
-	}
 	row := 1
 	if len(shape) > 0 {
 		row = shape[len(shape)-1]
+	}
+	return t.rowsSize(row, n)
+}
+
+// rowsSize is size for n elements in rows of so many.
+func (t Type) rowsSize(row, n int) (int64, error) {
+	block, size := t.layout()
+	if size == 0 {
+		return -1, nil
 	}
 	if row%block != 0 {
 		return 0, fmt.Errorf("rows of %d elements of type %v, not a multiple of %d", row, t, block)
@@ -180,47 +221,106 @@ func (t Type) size(shape []int, n int) (int64, error) {
 	return int64(n) / int64(block) * int64(size), nil
 }
 
-// place turns the tensors' offsets into those from the file's start, brings
-// them into the order of their bytes, and checks that they follow one another
-// to the file's end. The head ends at pos.
-func (f *File) place(pos int) error {
-	size, align := uint64(len(f.data)), uint64(f.alignment)
-	up := func(n uint64) uint64 { return (n + align - 1) &^ (align - 1) }
-	start := up(uint64(pos))
-	for i := range f.infos {
-		info := &f.infos[i]
-		at := start + uint64(info.Offset)
-		if uint64(info.Offset)%align != 0 {
-			return fmt.Errorf("tensor %q: offset %d in the data is not a multiple of the alignment %d", info.Name, info.Offset, align)
+// infoAt returns the description at a position in the head, which has been
+// checked.
+func (s *shard) infoAt(pos int) rawInfo {
+	c := &cursor{data: s.head, pos: pos}
+	info, _ := c.info()
+	return info
+}
+
+// at returns where in the file a tensor's bytes begin.
+func (s *shard) at(info rawInfo) int64 { return int64(s.start) + int64(info.offset) }
+
+// place brings the tensors into the order of their bytes, and checks that they
+// follow one another from the head, which ends at pos, to the file's end. Those
+// that are not wholly in the file are left out.
+func (s *shard) place(pos int) error {
+	size, align := int64(len(s.data)), int64(s.alignment)
+	all := len(s.infos)
+	s.infos = slices.DeleteFunc(s.infos, func(p int) bool { return s.infoAt(p).offset > uint64(size) }) // faults already
+	up := func(n int64) int64 { return (n + align - 1) &^ (align - 1) }
+	s.start = int(up(int64(pos)))
+	for _, p := range s.infos {
+		info := s.infoAt(p)
+		at := s.at(info)
+		var err error
+		if int64(info.offset)%align != 0 {
+			err = s.fault(fmt.Errorf("tensor %.100q: offset %d in the data is not a multiple of the alignment %d", info.name, info.offset, align))
 		}
-		if end := at + uint64(max(info.Bytes, 0)); end > size {
-			return fmt.Errorf("tensor %q: bytes %d to %d are past the end of a file of %d bytes (truncated?)", info.Name, at, end, size)
+		if end := at + max(info.bytes, 0); end > size && err == nil {
+			err = s.fault(fmt.Errorf("tensor %.100q: bytes %d to %d are past the end of a file of %d bytes (truncated?)", info.name, at, end, size))
 		}
-		info.Offset = int64(at)
+		if err != nil {
+			return err
+		}
 	}
-	slices.SortStableFunc(f.infos, func(a, b Info) int {
-		return cmp.Or(cmp.Compare(a.Offset, b.Offset), cmp.Compare(a.Bytes, b.Bytes))
+	s.infos = slices.DeleteFunc(s.infos, func(p int) bool {
+		info := s.infoAt(p)
+		return s.at(info)+max(info.bytes, 0) > size
+	})
+	complete := len(s.infos) == all // bytes without a tensor mean nothing else
+	slices.SortFunc(s.infos, func(p, q int) int {
+		a, b := s.infoAt(p), s.infoAt(q)
+		return cmp.Or(cmp.Compare(a.offset, b.offset), cmp.Compare(a.bytes, b.bytes), cmp.Compare(p, q))
 	})
 	// end is where the bytes seen so far end, known unless a tensor of
 	// unknown size was the last.
-	end, known := uint64(pos), true
-	for i := range f.infos {
-		info := &f.infos[i]
-		f.names[info.Name] = i
-		at := uint64(info.Offset)
+	end, known := int64(pos), true
+	var last rawInfo
+	for i, p := range s.infos {
+		info := s.infoAt(p)
+		at := s.at(info)
+		var err error
 		switch {
 		case i > 0 && at < end:
-			return fmt.Errorf("tensor %q at offset %d overlaps %q, which ends at %d", info.Name, at, f.infos[i-1].Name, end)
-		case known && at > up(end):
-			return fmt.Errorf("bytes %d to %d before tensor %q belong to no tensor", up(end), at, info.Name)
+			err = s.fault(fmt.Errorf("tensor %.100q at offset %d overlaps %.100q, which ends at %d", info.name, at, last.name, end))
+		case complete && known && at > up(end):
+			err = s.fault(fmt.Errorf("bytes %d to %d before tensor %.100q belong to no tensor", up(end), at, info.name))
 		}
-		known = info.Bytes >= 0
-		end = at + uint64(max(info.Bytes, 0))
+		if err != nil {
+			return err
+		}
+		known = info.bytes >= 0
+		if e := at + max(info.bytes, 0); e >= end {
+			end, last = e, info
+		}
 	}
-	if known && size > up(end) {
-		return fmt.Errorf("offset %d: %d bytes after the last tensor", up(end), size-up(end))
+	if complete && known && size > up(end) {
+		return s.fault(fmt.Errorf("offset %d: %d bytes after the last tensor", up(end), size-up(end)))
 	}
 	return nil
+}
+
+// keepHead makes keys and descriptions independent of the file's bytes, which
+// are about to go.
+func (s *shard) keepHead() {
+	size := 0
+	for _, p := range s.keys {
+		size += 8 + len(s.nameAt(p))
+	}
+	for _, p := range s.infos {
+		size += s.infoLen(p)
+	}
+	head := make([]byte, 0, size)
+	for i, p := range s.keys {
+		s.keys[i] = len(head)
+		head = append(head, s.head[p:p+8+len(s.nameAt(p))]...)
+	}
+	for i, p := range s.infos {
+		s.infos[i] = len(head)
+		head = append(head, s.head[p:p+s.infoLen(p)]...)
+	}
+	s.head = head
+	s.byKey = slices.Clone(s.keys)
+	slices.SortFunc(s.byKey, func(a, b int) int { return slices.Compare(s.nameAt(a), s.nameAt(b)) })
+}
+
+// infoLen returns the length of the description at p.
+func (s *shard) infoLen(p int) int {
+	c := &cursor{data: s.head, pos: p}
+	_, _ = c.info()
+	return c.pos - p
 }
 
 // cursor reads the head of a file from its start. Its errors say the offset.
@@ -261,26 +361,26 @@ func (c *cursor) uint64(what string) (uint64, error) {
 // count reads how many things follow, each of at least size bytes.
 func (c *cursor) count(what string, size uint64) (uint64, error) {
 	at := c.pos
-	n, err := c.uint64("number of " + what)
-	if err != nil {
+	if c.left() < 8 {
+		_, err := c.bytes(8, "number of "+what)
 		return 0, err
 	}
+	n, _ := c.uint64("")
 	if n > c.left()/size {
 		return 0, fmt.Errorf("offset %d: %d %s of at least %d bytes in %d bytes", at, n, what, size, c.left())
 	}
 	return n, nil
 }
 
-// string reads a length and so many bytes, and copies them.
-func (c *cursor) string(what string) (string, error) {
-	b, err := c.stringBytes(what)
-	return string(b), err
-}
-
-func (c *cursor) stringBytes(what string) ([]byte, error) {
-	n, err := c.uint64("length of " + what)
+// string reads a length and so many bytes, which are the file's own.
+func (c *cursor) string(what string) ([]byte, error) {
+	at := c.pos
+	n, err := c.uint64(what)
 	if err != nil {
 		return nil, err
+	}
+	if n > c.left() {
+		return nil, fmt.Errorf("offset %d: %s of %d bytes, past the end of a file of %d bytes (truncated?)", at+8, what, n, len(c.data))
 	}
 	return c.bytes(n, what)
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"slices"
 )
 
 // valueType is the format's number for the type of a value.
@@ -59,12 +60,11 @@ func (t valueType) isInteger() bool {
 
 // entry says where a value is.
 type entry struct {
-	key   string
+	key   []byte    // the file's own bytes
 	typ   valueType // of the elements, if it is an array
 	array bool
 	count int // of elements; 1 if it is no array
 	pos   int // of the first element
-	end   int
 }
 
 func (e entry) kind() string {
@@ -74,29 +74,35 @@ func (e entry) kind() string {
 	return "a value of type " + e.typ.String()
 }
 
-// parseEntry reads a key, checks its value, and notes where that is.
-func (f *File) parseEntry(c *cursor) error {
+// checkEntry reads a key and checks its value.
+func (s *shard) checkEntry(c *cursor) error {
 	at := c.pos
-	key, err := c.stringBytes("key")
+	key, err := c.string("key")
 	if err != nil {
 		return err
 	}
 	if len(key) == 0 || len(key) > maxKeyLen {
 		return fmt.Errorf("offset %d: key of %d bytes, want 1 to %d", at, len(key), maxKeyLen)
 	}
-	e := entry{key: string(key)}
-	if _, ok := f.keys[e.key]; ok {
-		return fmt.Errorf("offset %d: a second key %q", at, e.key)
+	e := entry{key: key}
+	err = c.entry(&e)
+	if err == nil {
+		err = c.skip(e)
 	}
-	if err := c.entry(&e); err != nil {
-		return fmt.Errorf("%q: %w", e.key, err)
+	if err != nil {
+		return fmt.Errorf("%.100q: %w", key, err)
 	}
-	f.keys[e.key] = len(f.entries)
-	f.entries = append(f.entries, e)
+	if e.typ == typeBool {
+		for i, x := range s.data[e.pos : e.pos+e.count] {
+			if x > 1 {
+				return s.fault(fmt.Errorf("%.100q: offset %d: a bool is %d, want 0 or 1", key, e.pos+i, x))
+			}
+		}
+	}
 	return nil
 }
 
-// entry reads what follows a key.
+// entry reads what follows a key, up to the value.
 func (c *cursor) entry(e *entry) (err error) {
 	if e.typ, err = c.valueType("type"); err != nil {
 		return err
@@ -120,26 +126,51 @@ func (c *cursor) entry(e *entry) (err error) {
 		}
 	}
 	e.count, e.pos = int(count), c.pos
-	if e.typ == typeString {
-		for range count {
-			if _, err := c.stringBytes("string"); err != nil {
-				return err
-			}
-		}
-	} else {
-		at := c.pos
-		b, err := c.bytes(count*valueInfo[e.typ].bytes, "value")
-		if err != nil {
+	return nil
+}
+
+// skip reads the value of e.
+func (c *cursor) skip(e entry) error {
+	if e.typ != typeString {
+		_, err := c.bytes(uint64(e.count)*valueInfo[e.typ].bytes, "value")
+		return err
+	}
+	for range e.count {
+		if _, err := c.string("string"); err != nil {
 			return err
 		}
-		for i, x := range b {
-			if e.typ == typeBool && x > 1 {
-				return fmt.Errorf("offset %d: a bool is %d, want 0 or 1", at+i, x)
-			}
-		}
 	}
-	e.end = c.pos
 	return nil
+}
+
+// find returns the value of a key, if there is one.
+func (s *shard) find(key string) (entry, bool) {
+	i, ok := slices.BinarySearchFunc(s.byKey, key, func(at int, key string) int { return compare(s.nameAt(at), key) })
+	if !ok {
+		return entry{}, false
+	}
+	return s.entryAt(s.byKey[i]), true
+}
+
+// entryAt returns the value whose key is at a position in the head, which has
+// been checked.
+func (s *shard) entryAt(at int) entry {
+	c := &cursor{data: s.head, pos: at}
+	key, _ := c.string("key")
+	e := entry{key: key}
+	_ = c.entry(&e)
+	return e
+}
+
+// compare is [cmp.Compare] of b as a string with s.
+func compare(b []byte, s string) int {
+	switch {
+	case string(b) < s:
+		return -1
+	case string(b) > s:
+		return 1
+	}
+	return 0
 }
 
 func (c *cursor) valueType(what string) (valueType, error) {
@@ -151,75 +182,62 @@ func (c *cursor) valueType(what string) (valueType, error) {
 	return valueType(n), err
 }
 
-// checkSplit refuses one shard of a split model, unless a shard is wanted.
-func (f *File) checkSplit(shard bool) error {
-	if shard || !f.Has("split.count") {
-		return nil
-	}
-	e := f.entries[f.keys["split.count"]]
-	count, err := f.uint(e)
-	if err != nil || count > 1 {
-		return fmt.Errorf("key %q (offset %d): one shard of a split model is not supported, merge the shards first (%w)",
-			e.key, e.pos, errors.ErrUnsupported)
-	}
-	return nil
-}
-
 // findAlignment reads the file's own alignment, if it has one.
-func (f *File) findAlignment() error {
-	i, ok := f.keys["general.alignment"]
+func (s *shard) findAlignment() error {
+	e, ok := s.find("general.alignment")
 	if !ok {
 		return nil
 	}
-	e := f.entries[i]
-	n, err := f.uint(e)
-	if err != nil || n == 0 || n > math.MaxInt32 || n&(n-1) != 0 {
-		v, _ := f.Value(e.key)
-		return fmt.Errorf("key %q (offset %d): alignment %v is not a power of two", e.key, e.pos, v)
+	if !e.typ.isInteger() || e.array {
+		return s.fault(fmt.Errorf("key %q (offset %d): the alignment is %s, want an integer", e.key, e.pos, e.kind()))
 	}
-	f.alignment = int(n)
+	n, negative := s.integer(e, 0)
+	if negative || n == 0 || n > math.MaxInt32 || n&(n-1) != 0 {
+		return s.fault(fmt.Errorf("key %q (offset %d): alignment %d is not a power of two", e.key, e.pos, n))
+	}
+	s.alignment = int(n)
 	return nil
 }
 
-// at returns the bytes of element i of a value that is neither a string nor
+// element returns the bytes of element i of a value that is neither a string nor
 // an array of strings.
-func (f *File) at(e entry, i int) []byte {
+func (s *shard) element(e entry, i int) []byte {
 	size := int(valueInfo[e.typ].bytes)
-	return f.data[e.pos+i*size : e.pos+(i+1)*size]
+	return s.data[e.pos+i*size : e.pos+(i+1)*size]
 }
 
 // integer returns element i, whatever its width, as its bits and whether it is
 // negative. The type must be one of an integer.
-func (f *File) integer(e entry, i int) (bits uint64, negative bool) {
+func (s *shard) integer(e entry, i int) (bits uint64, negative bool) {
 	signed := func(n int64) (uint64, bool) { return uint64(n), n < 0 }
 	switch e.typ {
 	case typeUint8:
-		return uint64(f.at(e, i)[0]), false
+		return uint64(s.element(e, i)[0]), false
 	case typeInt8:
-		return signed(int64(int8(f.at(e, i)[0])))
+		return signed(int64(int8(s.element(e, i)[0])))
 	case typeUint16:
-		return uint64(binary.LittleEndian.Uint16(f.at(e, i))), false
+		return uint64(binary.LittleEndian.Uint16(s.element(e, i))), false
 	case typeInt16:
-		return signed(int64(int16(binary.LittleEndian.Uint16(f.at(e, i)))))
+		return signed(int64(int16(binary.LittleEndian.Uint16(s.element(e, i)))))
 	case typeUint32:
-		return uint64(binary.LittleEndian.Uint32(f.at(e, i))), false
+		return uint64(binary.LittleEndian.Uint32(s.element(e, i))), false
 	case typeInt32:
-		return signed(int64(int32(binary.LittleEndian.Uint32(f.at(e, i)))))
+		return signed(int64(int32(binary.LittleEndian.Uint32(s.element(e, i)))))
 	case typeUint64:
-		return binary.LittleEndian.Uint64(f.at(e, i)), false
+		return binary.LittleEndian.Uint64(s.element(e, i)), false
 	case typeInt64:
-		return signed(int64(binary.LittleEndian.Uint64(f.at(e, i))))
+		return signed(int64(binary.LittleEndian.Uint64(s.element(e, i))))
 	}
 	panic(fmt.Sprintf("gguf: integer of %v", e.typ))
 }
 
 // strings returns the count strings of e.
-func (f *File) strings(e entry) []string {
+func (s *shard) strings(e entry) []string {
 	list := make([]string, e.count)
 	pos := e.pos
 	for i := range list {
-		n := int(binary.LittleEndian.Uint64(f.data[pos:]))
-		list[i] = string(f.data[pos+8 : pos+8+n])
+		n := int(binary.LittleEndian.Uint64(s.data[pos:]))
+		list[i] = string(s.data[pos+8 : pos+8+n])
 		pos += 8 + n
 	}
 	return list
@@ -237,16 +255,16 @@ var goType = [numValueTypes]reflect.Type{
 }
 
 // value returns e in the Go type that [KeyValue] names.
-func (f *File) value(e entry) (any, error) {
+func (s *shard) value(e entry) (any, error) {
 	if e.typ == typeString {
-		list := f.strings(e)
+		list := s.strings(e)
 		if e.array {
 			return list, nil
 		}
 		return list[0], nil
 	}
 	list := reflect.MakeSlice(reflect.SliceOf(goType[e.typ]), e.count, e.count)
-	if _, err := binary.Decode(f.data[e.pos:e.end], binary.LittleEndian, list.Interface()); err != nil {
+	if _, err := binary.Decode(s.data[e.pos:e.pos+e.count*int(valueInfo[e.typ].bytes)], binary.LittleEndian, list.Interface()); err != nil {
 		return nil, err
 	}
 	if e.array {

@@ -18,14 +18,16 @@ import (
 // maxNameLen is the longest name of a tensor that ggml reads, in bytes.
 const maxNameLen = 63
 
-// Entry is a tensor to be written. Load is called once, when its turn comes,
-// and what it returns is not kept: a converter needs memory for one tensor.
-// The tensor must be contiguous, in host memory, of this type and shape.
+// Entry is a tensor to be written, by exactly one of Load and Stream, which is
+// called once, when its turn comes. What Load returns must be contiguous, in host
+// memory, of this type and shape, and is not kept; Stream writes the bytes of such
+// a tensor in pieces, so that no tensor need be in memory whole.
 type Entry struct {
-	Name  string
-	DType tensor.DType
-	Shape []int // row-major
-	Load  func() (tensor.Tensor, error)
+	Name   string
+	DType  tensor.DType
+	Shape  []int // row-major
+	Load   func() (tensor.Tensor, error)
+	Stream func(w io.Writer) error
 }
 
 // EntryOf returns the entry of a tensor that exists already.
@@ -64,36 +66,46 @@ func write(path string, replace bool, values []KeyValue, tensors []Entry) error 
 
 // encode writes head and the tensors' bytes, each padded.
 func encode(w io.Writer, head []byte, alignment int, tensors []Entry) error {
-	if err := padded(w, head, alignment); err != nil {
+	if err := padded(w, alignment, func(w io.Writer) error {
+		_, err := w.Write(head)
+		return err
+	}); err != nil {
 		return err
 	}
 	for _, e := range tensors {
-		t, err := e.Load()
-		if err != nil {
+		if err := padded(w, alignment, func(w io.Writer) error {
+			return fileio.Write(w, e.DType, e.Shape, e.Load, e.Stream)
+		}); err != nil {
 			return fmt.Errorf("tensor %q: %w", e.Name, err)
 		}
-		b, err := fileio.Content(t, e.DType, e.Shape)
-		if err != nil {
-			return fmt.Errorf("tensor %q: %w", e.Name, err)
-		}
-		if err := padded(w, b, alignment); err != nil {
+	}
+	return nil
+}
+
+// padded writes what write puts out and zeros up to a multiple of alignment.
+func padded(w io.Writer, alignment int, write func(io.Writer) error) error {
+	c := &counter{w: w}
+	if err := write(c); err != nil {
+		return err
+	}
+	for n := int(-c.n & int64(alignment-1)); n > 0; n -= len(zeros) {
+		if _, err := w.Write(zeros[:min(n, len(zeros))]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// padded writes b and zeros up to a multiple of alignment.
-func padded(w io.Writer, b []byte, alignment int) error {
-	if _, err := w.Write(b); err != nil {
-		return err
-	}
-	for n := -len(b) & (alignment - 1); n > 0; n -= len(zeros) {
-		if _, err := w.Write(zeros[:min(n, len(zeros))]); err != nil {
-			return err
-		}
-	}
-	return nil
+// counter counts the bytes written.
+type counter struct {
+	w io.Writer
+	n int64
+}
+
+func (c *counter) Write(b []byte) (int, error) {
+	n, err := c.w.Write(b)
+	c.n += int64(n)
+	return n, err
 }
 
 var zeros [4096]byte

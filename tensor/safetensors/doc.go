@@ -13,8 +13,9 @@
 // all but the tensors' elements: the header's length against the file's before
 // it is parsed, names and fields for duplicates, and that the tensors fill the
 // file without gaps or overlaps. Errors name the file and the offset or tensor.
-// Tensors of types or of more dimensions than package tensor has are listed,
-// and only asking for one fails.
+// However it is made, a header or an index makes its reader allocate at most
+// sixteen times its size and a megabyte. Tensors of types or of more dimensions
+// than package tensor has are listed, and only asking for one fails.
 //
 // Files are written as the reference implementation writes them, byte for
 // byte, and the same tensors always give the same bytes.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -28,7 +27,7 @@ const (
 type File struct {
 	path     string
 	mappings []*tensor.Mapping
-	metadata map[string]string
+	metadata []pair // sorted by key
 	closed   bool
 	records  []record
 	names    map[string]int
@@ -50,6 +49,7 @@ type Info struct {
 // record is a tensor's description and its bytes.
 type record struct {
 	Info
+	at    int // in the file, of its description
 	data  []byte
 	store *tensor.Storage // nil until asked for
 }
@@ -68,11 +68,14 @@ func Open(path string) (*File, error) {
 			return nil, fmt.Errorf("safetensors: %w", err)
 		}
 	}
-	f := newFile(path)
+	f := &File{path: path}
 	if strings.HasSuffix(path, ".json") {
 		err = f.openIndex()
 	} else {
-		err = f.add(path)
+		var h *header
+		if h, err = f.open(path); err == nil {
+			err = f.join([]*header{h})
+		}
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
@@ -99,44 +102,48 @@ func find(dir string) (string, error) {
 // program. The tensors are views of data, which must not change. Errors call
 // it name.
 func Parse(name string, data []byte) (*File, error) {
-	f := newFile(name)
-	if err := f.take(name, data); err != nil {
+	f := &File{path: name}
+	h, err := parseFile(name, data)
+	if err != nil {
 		return nil, err
 	}
-	return f, nil
+	return f, f.join([]*header{h})
 }
 
-func newFile(path string) *File {
-	return &File{path: path, metadata: map[string]string{}, names: map[string]int{}}
-}
-
-// add maps one file and takes its tensors in.
-func (f *File) add(path string) error {
+// open maps one file and reads its header.
+func (f *File) open(path string) (*header, error) {
 	m, err := tensor.MapFile(path)
 	if err != nil {
-		return fmt.Errorf("safetensors: %w", err)
+		return nil, fmt.Errorf("safetensors: %w", err)
 	}
 	f.mappings = append(f.mappings, m)
-	return f.take(path, m.Bytes())
+	return parseFile(path, m.Bytes())
 }
 
-// take checks the content of one file and takes its tensors in.
-func (f *File) take(path string, data []byte) error {
-	h, err := parseFile(path, data)
-	if err != nil {
-		return fmt.Errorf("safetensors: %s: %w", path, err)
-	}
-	for _, r := range h.records {
-		if i, ok := f.names[r.Name]; ok {
-			return fmt.Errorf("safetensors: tensor %q is in two shards, %s and %s", r.Name, f.records[i].File, path)
+// join takes the tensors and the metadata of all files in.
+func (f *File) join(headers []*header) error {
+	if len(headers) == 1 {
+		f.records, f.metadata = headers[0].records, headers[0].metadata
+	} else {
+		records, metadata := 0, 0
+		for _, h := range headers {
+			records += len(h.records)
+			metadata += len(h.metadata)
 		}
-		f.names[r.Name] = len(f.records)
-		f.records = append(f.records, r)
-	}
-	for k, v := range h.metadata {
-		if _, ok := f.metadata[k]; !ok {
-			f.metadata[k] = v
+		f.records, f.metadata = make([]record, 0, records), make([]pair, 0, metadata)
+		for _, h := range headers {
+			f.records = append(f.records, h.records...)
+			f.metadata = append(f.metadata, h.metadata...)
 		}
+		slices.SortStableFunc(f.metadata, comparePairs)
+		f.metadata = slices.CompactFunc(f.metadata, func(a, b pair) bool { return a.name == b.name }) // the first counts
+	}
+	f.names = make(map[string]int, len(f.records))
+	for i, r := range f.records {
+		if first, ok := f.names[r.Name]; ok {
+			return fmt.Errorf("safetensors: tensor %.100q is in two shards, %s and %s", r.Name, f.records[first].File, r.File)
+		}
+		f.names[r.Name] = i
 	}
 	return nil
 }
@@ -144,10 +151,25 @@ func (f *File) take(path string, data []byte) error {
 // Path returns the name of the file or index that was opened.
 func (f *File) Path() string { return f.path }
 
+// Files returns the names of all files that tensors are in, in order.
+func (f *File) Files() []string {
+	paths := make([]string, len(f.mappings))
+	for i, m := range f.mappings {
+		paths[i] = m.Path()
+	}
+	return paths
+}
+
 // Metadata returns the text that the file has beside its tensors (the
 // __metadata__ of the header), which may be empty. Of shards that differ in a
 // value the first one, by file name, counts.
-func (f *File) Metadata() map[string]string { return maps.Clone(f.metadata) }
+func (f *File) Metadata() map[string]string {
+	m := make(map[string]string, len(f.metadata))
+	for _, p := range f.metadata {
+		m[p.name] = p.value
+	}
+	return m
+}
 
 // Close gives the mapped memory back. The tensors must not be used any more;
 // names, infos and metadata stay.
@@ -219,6 +241,19 @@ func (f *File) Tensor(name string) (tensor.Tensor, error) {
 	return tensor.Of(r.store, r.DType, r.Shape...), nil
 }
 
+// Bytes returns a tensor's bytes, of whatever type it is: the file's own, which
+// must not be changed.
+func (f *File) Bytes(name string) ([]byte, error) {
+	i, ok := f.names[name]
+	switch {
+	case !ok:
+		return nil, fmt.Errorf("safetensors: %s: no tensor %q", f.path, name)
+	case f.closed:
+		return nil, fmt.Errorf("safetensors: %s: tensor %q: the file is closed", f.records[i].File, name)
+	}
+	return f.records[i].data, nil
+}
+
 // Discard says that the tensor of that name will not be read soon: its pages of
 // the mapped file, or its copy, need not stay in memory. Asking for the tensor
 // again is slower but right; tensors handed out before stay valid.
@@ -230,7 +265,12 @@ func (f *File) Discard(name string) {
 	f.mu.Lock()
 	f.records[i].store = nil
 	f.mu.Unlock()
+	f.DiscardBytes(f.records[i].data)
+}
+
+// DiscardBytes is [File.Discard] for a part of what [File.Bytes] returned.
+func (f *File) DiscardBytes(part []byte) {
 	for _, m := range f.mappings {
-		m.Discard(f.records[i].data)
+		m.Discard(part)
 	}
 }

@@ -5,9 +5,9 @@ package safetensors
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"netllm/tensor"
 )
@@ -19,57 +19,68 @@ func (f *File) openIndex() error {
 	if err != nil {
 		return fmt.Errorf("safetensors: %w", err)
 	}
-	shardOf, err := parseIndex(m.Bytes())
+	listed, err := parseIndex(m.Bytes())
 	if closeErr := m.Close(); err == nil {
 		err = closeErr
 	}
 	if err != nil {
 		return fmt.Errorf("safetensors: %s: %w", f.path, err)
 	}
-	for _, shard := range slices.Compact(slices.Sorted(maps.Values(shardOf))) {
-		if err := f.add(filepath.Join(filepath.Dir(f.path), shard)); err != nil {
+	var headers []*header
+	slices.SortFunc(listed, func(a, b pair) int { return strings.Compare(a.value, b.value) })
+	for i, l := range listed {
+		if i > 0 && l.value == listed[i-1].value {
+			continue
+		}
+		h, err := f.open(filepath.Join(filepath.Dir(f.path), l.value))
+		if err != nil {
 			return err
 		}
+		headers = append(headers, h)
 	}
-	for _, name := range slices.Sorted(maps.Keys(shardOf)) {
-		shard := shardOf[name]
-		i, ok := f.names[name]
-		if !ok || filepath.Base(f.records[i].File) != shard {
-			return fmt.Errorf("safetensors: %s: tensor %q is not in %s", f.path, name, shard)
+	if err := f.join(headers); err != nil {
+		return err
+	}
+	slices.SortFunc(listed, comparePairs)
+	for _, l := range listed {
+		i, ok := f.names[l.name]
+		if !ok || filepath.Base(f.records[i].File) != l.value {
+			return fmt.Errorf("safetensors: %s: tensor %.100q is not in %s", f.path, l.name, l.value)
 		}
 	}
 	for _, r := range f.records {
-		if _, ok := shardOf[r.Name]; !ok {
-			return fmt.Errorf("safetensors: %s: tensor %q of %s is not in the index", f.path, r.Name, r.File)
+		if _, ok := slices.BinarySearchFunc(listed, pair{name: r.Name}, comparePairs); !ok {
+			return fmt.Errorf("safetensors: %s: tensor %.100q of %s is not in the index", f.path, r.Name, r.File)
 		}
 	}
 	return nil
 }
 
-// parseIndex returns which file holds which tensor. What else an index says,
-// such as the total size in its metadata, which writers count in different
-// ways, is not looked at.
-func parseIndex(text []byte) (map[string]string, error) {
-	if len(text) > maxHeaderLen {
-		return nil, fmt.Errorf("index of %d bytes, at most %d", len(text), maxHeaderLen)
+// parseIndex returns which file holds which tensor, sorted by tensor. What else
+// an index says, such as the total size in its metadata, which writers count in
+// different ways, is not looked at.
+func parseIndex(content []byte) ([]pair, error) {
+	if len(content) > maxHeaderLen {
+		return nil, fmt.Errorf("index of %d bytes, at most %d", len(content), maxHeaderLen)
 	}
-	if at := invalidUTF8(text); at >= 0 {
+	if at := invalidUTF8(content); at >= 0 {
 		return nil, fmt.Errorf("offset %d: the index is not UTF-8", at)
 	}
+	text := string(content) // the names are parts of it
 	s := newScanner(text, 0)
-	var shardOf map[string]string
-	seen := map[string]bool{}
+	var listed []pair
 	err := s.object(func(key string) error {
-		if seen[key] {
-			return s.errorf("a second %q", key)
-		}
-		seen[key] = true
 		if key != "weight_map" {
 			return s.skip()
 		}
+		if listed != nil {
+			return s.errorf("a second %q", key)
+		}
 		var err error
-		shardOf, err = s.weightMap()
-		return err
+		if listed, err = s.weightMap(); err != nil {
+			return fmt.Errorf("weight_map: %w", err)
+		}
+		return nil
 	})
 	if err != nil {
 		return nil, err
@@ -77,33 +88,25 @@ func parseIndex(text []byte) (map[string]string, error) {
 	if err := s.end(); err != nil {
 		return nil, err
 	}
-	if shardOf == nil {
+	if listed == nil {
 		return nil, fmt.Errorf("no weight_map")
 	}
-	return shardOf, nil
+	return listed, nil
 }
 
-func (s *scanner) weightMap() (map[string]string, error) {
-	shardOf := map[string]string{}
-	err := s.object(func(name string) error {
-		if _, ok := shardOf[name]; ok {
-			return s.errorf("a second tensor %q", name)
-		}
-		shard, err := s.string()
-		if err != nil {
-			return err
-		}
-		// A file name only: an index must not lead out of its folder.
-		if shard != filepath.Base(shard) || !filepath.IsLocal(shard) {
-			return s.errorf("tensor %q: %q is not the name of a file in the index's folder", name, shard)
-		}
-		shardOf[name] = shard
-		return nil
-	})
+// weightMap returns which file each tensor is in.
+func (s *scanner) weightMap() ([]pair, error) {
+	listed, err := s.pairs("tensor")
 	if err != nil {
-		return nil, fmt.Errorf("weight_map: %w", err)
+		return nil, err
 	}
-	return shardOf, nil
+	for _, l := range listed {
+		// A file name only: an index must not lead out of its folder.
+		if l.value != filepath.Base(l.value) || !filepath.IsLocal(l.value) || strings.ContainsAny(l.value, "/\\\x00") {
+			return nil, fmt.Errorf("offset %d: tensor %.100q: %.200q is not the name of a file in the index's folder", l.at, l.name, l.value)
+		}
+	}
+	return listed, nil
 }
 
 // encodeIndex returns the index of the shards, in the layout of Hugging Face.

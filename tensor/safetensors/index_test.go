@@ -60,7 +60,7 @@ func TestBadIndex(t *testing.T) {
 		want        []string
 	}{
 		{"empty", "", []string{indexName, "offset 0"}},
-		{"not an object", "[]", []string{indexName, "offset 1", "want an object"}},
+		{"not an object", "[]", []string{indexName, "offset 0", "want an object"}},
 		{"no map", "{}", []string{indexName, "no weight_map"}},
 		{"null", `{"weight_map":null}`, []string{indexName, "offset", "got null"}},
 		{"not UTF-8", "{\"\xff\":1}", []string{indexName, "offset 2", "UTF-8"}},

@@ -3,17 +3,13 @@ package safetensors
 // Reading and checking one file.
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"math/bits"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -23,16 +19,28 @@ import (
 const (
 	maxHeaderLen = 100_000_000 // as in the reference implementation
 	metadataName = "__metadata__"
+	minTensorLen = len(`"":{"dtype":"U8","shape":[],"data_offsets":[0,0]}`)
 )
 
 // header is what a file's header says.
 type header struct {
-	metadata map[string]string
+	metadata []pair   // nil if there is none
 	records  []record // in the order of their bytes
 }
 
 // parseFile reads the header of a file and gives each tensor its bytes.
 func parseFile(path string, data []byte) (*header, error) {
+	h, err := parse(data)
+	if err != nil {
+		return nil, fmt.Errorf("safetensors: %s: %w", path, err)
+	}
+	for i := range h.records {
+		h.records[i].File = path
+	}
+	return h, nil
+}
+
+func parse(data []byte) (*header, error) {
 	if len(data) < 8 {
 		return nil, fmt.Errorf("offset 0: %d bytes, too few for the header's length (truncated?)", len(data))
 	}
@@ -49,55 +57,56 @@ func parseFile(path string, data []byte) (*header, error) {
 	if at := invalidUTF8(text); at >= 0 {
 		return nil, fmt.Errorf("offset %d: the header is not UTF-8", 8+at)
 	}
-	h := &header{metadata: map[string]string{}}
-	s := newScanner(text, 8)
+	h := &header{}
+	header := string(text) // names and metadata are parts of it
+	s := newScanner(header, 8)
+	// A tensor takes at least minTensorLen bytes.
+	h.records = make([]record, 0, min(strings.Count(header, `"data_offsets"`), len(header)/minTensorLen))
 	if err := h.scan(s); err != nil {
 		return nil, err
 	}
 	if err := s.end(); err != nil {
 		return nil, err
 	}
-	for i := range h.records {
-		h.records[i].File = path
+	if err := h.distinct(); err != nil {
+		return nil, err
 	}
 	return h, h.place(body, 8+int64(n))
 }
 
+// distinct fails if two tensors have one name.
+func (h *header) distinct() error {
+	slices.SortFunc(h.records, func(a, b record) int { return cmp.Or(strings.Compare(a.Name, b.Name), cmp.Compare(a.at, b.at)) })
+	for i := 1; i < len(h.records); i++ {
+		if r := h.records[i]; r.Name == h.records[i-1].Name {
+			return fmt.Errorf("offset %d: a second tensor %.100q", r.at, r.Name)
+		}
+	}
+	return nil
+}
+
 // scan reads the header's object: tensors by name, and the metadata.
 func (h *header) scan(s *scanner) error {
-	hasMetadata := false
-	seen := map[string]bool{}
 	return s.object(func(name string) error {
 		if name == metadataName {
-			if hasMetadata {
+			if h.metadata != nil {
 				return s.errorf("a second %s", name)
 			}
-			hasMetadata = true
 			return h.scanMetadata(s)
 		}
-		if seen[name] {
-			return s.errorf("a second tensor %q", name)
-		}
-		seen[name] = true
+		at := s.base + s.pos
 		r, err := scanTensor(s, name)
 		if err != nil {
-			return fmt.Errorf("tensor %q: %w", name, err)
+			return fmt.Errorf("tensor %.100q: %w", name, err)
 		}
+		r.at = at
 		h.records = append(h.records, r)
 		return nil
 	})
 }
 
-func (h *header) scanMetadata(s *scanner) error {
-	err := s.object(func(key string) error {
-		if _, ok := h.metadata[key]; ok {
-			return s.errorf("a second key %q", key)
-		}
-		value, err := s.string()
-		h.metadata[key] = value
-		return err
-	})
-	if err != nil {
+func (h *header) scanMetadata(s *scanner) (err error) {
+	if h.metadata, err = s.pairs("key"); err != nil {
 		return fmt.Errorf("%s: %w", metadataName, err)
 	}
 	return nil
@@ -108,39 +117,40 @@ func (h *header) scanMetadata(s *scanner) error {
 func scanTensor(s *scanner, name string) (record, error) {
 	r := record{Info: Info{Name: name}}
 	var dims, offsets []uint64
-	seen := map[string]bool{}
+	var hasType bool
 	err := s.object(func(field string) (err error) {
-		if seen[field] {
-			return s.errorf("a second %q", field)
-		}
-		seen[field] = true
-		switch field {
-		case "dtype":
+		switch {
+		case field == "dtype" && !hasType:
+			hasType = true
 			r.Type, err = s.string()
-		case "shape":
+		case field == "shape" && dims == nil:
 			dims, err = s.numbers()
-		case "data_offsets":
+		case field == "data_offsets" && offsets == nil:
 			offsets, err = s.numbers()
+		case field == "dtype" || field == "shape" || field == "data_offsets":
+			err = s.errorf("a second %q", field)
 		default:
-			err = s.errorf("unknown field %q", field)
+			err = s.errorf("unknown field %.100q", field)
 		}
 		return err
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return r, err
-	}
-	for _, field := range []string{"dtype", "shape", "data_offsets"} {
-		if !seen[field] {
-			return r, s.errorf("no %s", field)
-		}
+	case !hasType:
+		return r, s.errorf("no dtype")
+	case dims == nil:
+		return r, s.errorf("no shape")
+	case offsets == nil:
+		return r, s.errorf("no data_offsets")
 	}
 	info, ok := typeInfo[r.Type]
 	if !ok {
-		return r, s.errorf("unknown dtype %q", r.Type)
+		return r, s.errorf("unknown dtype %.100q", r.Type)
 	}
 	r.DType = info.dtype
 	if len(offsets) != 2 || offsets[0] > offsets[1] || offsets[1] > math.MaxInt64 {
-		return r, s.errorf("data_offsets %d, want begin and end", offsets)
+		return r, s.errorf("data_offsets %d, want begin and end", offsets[:min(len(offsets), 8)])
 	}
 	elements, err := fileio.Elements(dims)
 	if err != nil {
@@ -153,7 +163,7 @@ func scanTensor(s *scanner, name string) (record, error) {
 	r.Offset, r.Bytes = int64(offsets[0]), int64(offsets[1]-offsets[0])
 	high, low := bits.Mul64(uint64(elements), uint64(info.bits))
 	if high != 0 || low%8 != 0 || low/8 != uint64(r.Bytes) {
-		return r, s.errorf("data_offsets %d are %d bytes apart, %s%v takes %s", offsets, r.Bytes, r.Type, r.Shape, bytesOf(low))
+		return r, s.errorf("data_offsets %d are %d bytes apart, %s%v takes %s", offsets, r.Bytes, r.Type, r.Shape[:min(len(r.Shape), 16)], bytesOf(low))
 	}
 	return r, nil
 }
@@ -177,11 +187,11 @@ func (h *header) place(body []byte, base int64) error {
 		r := &h.records[i]
 		switch {
 		case r.Offset < end:
-			return fmt.Errorf("tensor %q at offset %d overlaps %q, which ends at %d", r.Name, base+r.Offset, h.records[i-1].Name, base+end)
+			return fmt.Errorf("tensor %.100q at offset %d overlaps %.100q, which ends at %d", r.Name, base+r.Offset, h.records[i-1].Name, base+end)
 		case r.Offset > end:
-			return fmt.Errorf("bytes %d to %d before tensor %q belong to no tensor", base+end, base+r.Offset, r.Name)
+			return fmt.Errorf("bytes %d to %d before tensor %.100q belong to no tensor", base+end, base+r.Offset, r.Name)
 		case r.Bytes > int64(len(body))-r.Offset:
-			return fmt.Errorf("tensor %q: bytes %d to %d are past the end of a file of %d bytes (truncated?)",
+			return fmt.Errorf("tensor %.100q: bytes %d to %d are past the end of a file of %d bytes (truncated?)",
 				r.Name, base+r.Offset, base+r.Offset+r.Bytes, base+int64(len(body)))
 		}
 		end += r.Bytes
@@ -207,128 +217,4 @@ func invalidUTF8(b []byte) int {
 		}
 		at += n
 	}
-}
-
-// scanner reads JSON piece by piece, so that keys that occur twice are seen.
-type scanner struct {
-	dec  *json.Decoder
-	base int // of the text, in the file
-}
-
-func newScanner(text []byte, base int) *scanner {
-	dec := json.NewDecoder(bytes.NewReader(text))
-	dec.UseNumber()
-	return &scanner{dec: dec, base: base}
-}
-
-func (s *scanner) errorf(format string, args ...any) error {
-	return fmt.Errorf("offset %d: "+format, append([]any{int64(s.base) + s.dec.InputOffset()}, args...)...)
-}
-
-func (s *scanner) token() (json.Token, error) {
-	t, err := s.dec.Token()
-	if err == io.EOF {
-		err = io.ErrUnexpectedEOF
-	}
-	if err != nil {
-		return nil, s.errorf("%w", err)
-	}
-	return t, nil
-}
-
-// object reads an object and calls value for each key, to read the value.
-func (s *scanner) object(value func(key string) error) error {
-	if err := s.delim('{', "an object"); err != nil {
-		return err
-	}
-	for s.dec.More() {
-		key, err := s.string()
-		if err != nil {
-			return err
-		}
-		if err := value(key); err != nil {
-			return err
-		}
-	}
-	return s.delim('}', "an object's end")
-}
-
-func (s *scanner) delim(want json.Delim, what string) error {
-	t, err := s.token()
-	if err == nil && t != want {
-		return s.errorf("got %s, want %s", describe(t), what)
-	}
-	return err
-}
-
-func (s *scanner) string() (string, error) {
-	t, err := s.token()
-	if err != nil {
-		return "", err
-	}
-	v, ok := t.(string)
-	if !ok {
-		return "", s.errorf("got %s, want a string", describe(t))
-	}
-	return v, nil
-}
-
-// numbers reads an array of natural numbers.
-func (s *scanner) numbers() ([]uint64, error) {
-	if err := s.delim('[', "an array"); err != nil {
-		return nil, err
-	}
-	list := []uint64{}
-	for s.dec.More() {
-		t, err := s.token()
-		if err != nil {
-			return nil, err
-		}
-		v, ok := t.(json.Number)
-		if !ok {
-			return nil, s.errorf("got %s, want a number", describe(t))
-		}
-		n, err := strconv.ParseUint(v.String(), 10, 64)
-		if err != nil {
-			return nil, s.errorf("got %.40s, want a whole number", v)
-		}
-		list = append(list, n)
-	}
-	return list, s.delim(']', "an array's end")
-}
-
-// skip reads a value of any kind.
-func (s *scanner) skip() error {
-	var v json.RawMessage
-	if err := s.dec.Decode(&v); err != nil {
-		return s.errorf("%w", err)
-	}
-	return nil
-}
-
-// end makes sure that nothing but blanks follows.
-func (s *scanner) end() error {
-	t, err := s.dec.Token()
-	switch {
-	case err == nil:
-		return s.errorf("%s after the object", describe(t))
-	case err != io.EOF:
-		return s.errorf("after the object: %w", err)
-	}
-	return nil
-}
-
-// describe names a token without printing all of a long one.
-func describe(t json.Token) string {
-	switch v := t.(type) {
-	case string:
-		return "a string"
-	case json.Number:
-		return "a number"
-	case json.Delim:
-		return strconv.Quote(v.String())
-	case nil:
-		return "null"
-	}
-	return strings.ToLower(fmt.Sprint(t))
 }

@@ -22,14 +22,16 @@ import (
 	"netllm/tensor/internal/fileio"
 )
 
-// Entry is a tensor to be written. Load is called once, when its turn comes,
-// and what it returns is not kept: a converter needs memory for one tensor.
-// The tensor must be contiguous, in host memory, of this type and shape.
+// Entry is a tensor to be written, by exactly one of Load and Stream, which is
+// called once, when its turn comes. What Load returns must be contiguous, in host
+// memory, of this type and shape, and is not kept; Stream writes the bytes of such
+// a tensor in pieces, so that no tensor need be in memory whole.
 type Entry struct {
-	Name  string
-	DType tensor.DType
-	Shape []int
-	Load  func() (tensor.Tensor, error)
+	Name   string
+	DType  tensor.DType
+	Shape  []int
+	Load   func() (tensor.Tensor, error)
+	Stream func(w io.Writer) error
 }
 
 // EntryOf returns the entry of a tensor that exists already.
@@ -159,16 +161,8 @@ func encode(w io.Writer, head []byte, ordered []Entry) error {
 		return err
 	}
 	for _, e := range ordered {
-		t, err := e.Load()
-		if err != nil {
+		if err := fileio.Write(w, e.DType, e.Shape, e.Load, e.Stream); err != nil {
 			return fmt.Errorf("tensor %q: %w", e.Name, err)
-		}
-		b, err := fileio.Content(t, e.DType, e.Shape)
-		if err != nil {
-			return fmt.Errorf("tensor %q: %w", e.Name, err)
-		}
-		if _, err := w.Write(b); err != nil {
-			return err
 		}
 	}
 	return nil

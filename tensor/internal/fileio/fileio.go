@@ -21,7 +21,8 @@ func Elements(dims []uint64) (int, error) {
 	for _, d := range dims {
 		high, low := bits.Mul64(product, max(d, 1))
 		if high != 0 || low > limit {
-			return 0, fmt.Errorf("the product of dimensions %d overflows", dims)
+			few := append([]uint64(nil), dims[:min(len(dims), 16)]...) // a copy: dims can stay on the caller's stack
+			return 0, fmt.Errorf("the product of dimensions %d overflows", few)
 		}
 		product = low
 		n *= d
