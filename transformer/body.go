@@ -47,6 +47,7 @@ type Adaptable interface {
 // LinearInfo describes a linear layer: y = x · Wᵀ, W [Out, In].
 type LinearInfo struct {
 	Name    string // such as "model.layers.0.self_attn.q_proj"
+	GGUF    string // such as "blk.0.attn_q"
 	Out, In int
 
 	// RowHeads is the number of heads if the rows of W stand in the order of

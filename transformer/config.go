@@ -1,137 +1,148 @@
 package transformer
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"slices"
-
-	"netllm/tensor/gguf"
+	"math"
 )
 
-// maxPositionsLimit bounds the context length of a file's header: the rotation
-// table is made for it.
-const maxPositionsLimit = 1 << 20
+// Config is the shape of a model of any family. Fields that a family does not
+// have are zero. It can be compared.
+type Config struct {
+	Arch string `json:",omitempty"` // GGUF's name of the family, such as "llama"
 
-// configFromGGUF reads the llama.* keys (docs/gguf.md of the ggml project).
-func configFromGGUF(f *gguf.File) (Config, error) {
-	fail := func(err error) (Config, error) { return Config{}, fmt.Errorf("transformer: %w", err) }
-	arch, err := f.String("general.architecture")
+	Layers       int
+	Width        int // of the vectors between the blocks
+	FFN          int // width inside the feed-forward block
+	Heads        int
+	KVHeads      int // Heads is a multiple of it
+	HeadDim      int
+	Vocab        int
+	MaxPositions int
+	NormEps      float32
+	RopeTheta    float64
+	RopeDim      int  // how many elements of a head vector are rotated; 0: positions are learned
+	Tied         bool // the embedding is the output matrix too
+
+	QKVBias bool `json:",omitempty"` // of the query, key and value projections
+	OutBias bool `json:",omitempty"` // of the attention's output projection
+	FFNBias bool `json:",omitempty"` // of the feed-forward block
+
+	Window  int         `json:",omitempty"` // how many tokens attention looks back, itself included; 0: all
+	Scaling RopeScaling `json:",omitzero"`
+
+	EmbedWidth   int  `json:",omitempty"` // of an embedding's row, if it is projected to Width; 0: it is Width
+	PositionRows int  `json:",omitempty"` // of a learned position table; the last MaxPositions of them are used
+	PostNorm     bool `json:",omitempty"` // blocks normalise what they add up, not their input
+	NoFinalNorm  bool `json:",omitempty"`
+
+	ModelType string `json:",omitempty"` // Hugging Face's model_type where it is not Arch, such as "mistral"
+	Vision    bool   `json:",omitempty"` // the language part of a model that also sees: other tensors stand beside it
+}
+
+// The limits of what a header may ask for. They are far beyond every known
+// model and keep sizes computed from them within an int64.
+const (
+	maxLayers    = 1 << 12
+	maxWidth     = 1 << 18
+	maxVocab     = 1 << 24
+	maxPositions = 1 << 20
+)
+
+// Validate reports every field that makes no model of the family Arch.
+func (f Config) Validate() error {
+	fam, err := familyOf(f.Arch)
 	if err != nil {
-		return fail(err)
-	}
-	if arch != "llama" {
-		return fail(fmt.Errorf("%s: architecture %q, known: llama", f.Path(), arch))
+		return err
 	}
 	var errs []error
-	integer := func(key string, missing int) int {
-		if missing > 0 && !f.Has("llama."+key) {
-			return missing
-		}
-		v, err := f.Int("llama." + key)
-		errs = append(errs, err)
-		return v
-	}
-	float := func(key string, missing float64) float64 {
-		if missing > 0 && !f.Has("llama."+key) {
-			return missing
-		}
-		v, err := f.Float("llama." + key)
-		errs = append(errs, err)
-		return v
-	}
-	c := Config{
-		Layers:       integer("block_count", 0),
-		Width:        integer("embedding_length", 0),
-		FFN:          integer("feed_forward_length", 0),
-		Heads:        integer("attention.head_count", 0),
-		MaxPositions: integer("context_length", 0),
-		NormEps:      float32(float("attention.layer_norm_rms_epsilon", 0)),
-		RopeTheta:    float("rope.freq_base", 10000),
-	}
-	c.KVHeads = integer("attention.head_count_kv", c.Heads)
-	if c.Heads > 0 {
-		c.HeadDim = integer("attention.key_length", c.Width/c.Heads)
-	}
-	c.RopeDim = integer("rope.dimension_count", c.HeadDim)
-	for _, key := range []string{"rope.scaling.type", "expert_count", "attention.sliding_window"} {
-		if f.Has("llama." + key) {
-			errs = append(errs, fmt.Errorf("%s: key %q: models that use it are not supported", f.Path(), "llama."+key))
+	within := func(name string, v, limit int) {
+		if v <= 0 || v > limit {
+			errs = append(errs, fmt.Errorf("%s is %d, want 1 to %d", name, v, limit))
 		}
 	}
-	if info, ok := f.Info("token_embd.weight"); ok && len(info.Shape) == 2 {
-		c.Vocab = info.Shape[0]
+	within("layers", f.Layers, maxLayers)
+	within("width", f.Width, maxWidth)
+	within("feed-forward width", f.FFN, maxWidth)
+	within("heads", f.Heads, maxWidth)
+	within("key/value heads", f.KVHeads, maxWidth)
+	within("head size", f.HeadDim, maxWidth)
+	within("vocabulary", f.Vocab, maxVocab)
+	within("positions", f.MaxPositions, maxPositions)
+	if len(errs) > 0 {
+		return errors.Join(errs...)
+	}
+	refuse := func(bad bool, format string, args ...any) {
+		if bad {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	refuse(f.Heads*f.HeadDim > maxWidth, "%d heads of %d, together at most %d", f.Heads, f.HeadDim, maxWidth)
+	refuse(f.Heads%f.KVHeads != 0, "%d heads are no multiple of %d key/value heads", f.Heads, f.KVHeads)
+	refuse(!(f.NormEps > 0) || math.IsInf(float64(f.NormEps), 0), "norm epsilon is %v", f.NormEps)
+	refuse(f.Window < 0, "attention window is %d", f.Window)
+	if fam.rotates {
+		refuse(f.RopeDim <= 0 || f.RopeDim%2 != 0 || f.RopeDim > f.HeadDim, "%d rotated elements of heads of %d", f.RopeDim, f.HeadDim)
+		refuse(!(f.RopeTheta > 1) || math.IsInf(f.RopeTheta, 0), "rope base is %v", f.RopeTheta)
+		refuse(f.EmbedWidth != 0 || f.PositionRows != 0 || f.PostNorm || f.NoFinalNorm, "learned positions, projected embeddings or post-norm in a %s", f.Arch)
+		errs = append(errs, f.Scaling.validate())
 	} else {
-		errs = append(errs, fmt.Errorf("%s: tensor %q: missing or no matrix", f.Path(), "token_embd.weight"))
+		refuse(f.RopeDim != 0 || f.Scaling != RopeScaling{} || f.Window != 0, "rotary positions or a window in a %s", f.Arch)
+		refuse(f.Heads*f.HeadDim != f.Width || f.KVHeads != f.Heads, "%d heads, %d of keys and values, of %d for a width of %d", f.Heads, f.KVHeads, f.HeadDim, f.Width)
+		refuse(f.PositionRows < f.MaxPositions || f.PositionRows > 2*maxPositions, "%d rows for %d positions", f.PositionRows, f.MaxPositions)
+		refuse(f.EmbedWidth < 0 || f.EmbedWidth > maxWidth, "embedding width is %d", f.EmbedWidth)
 	}
-	if c.MaxPositions > maxPositionsLimit {
-		errs = append(errs, fmt.Errorf("%s: context length %d, at most %d", f.Path(), c.MaxPositions, maxPositionsLimit))
-	}
-	if err := errors.Join(errs...); err != nil {
-		return fail(err)
-	}
-	return c, nil
+	return errors.Join(errs...)
 }
 
-// hfConfig is the part of a Hugging Face config.json that shapes a Llama.
-type hfConfig struct {
-	Architectures  []string        `json:"architectures"`
-	ModelType      string          `json:"model_type"`
-	Hidden         int             `json:"hidden_size"`
-	Intermediate   int             `json:"intermediate_size"`
-	Layers         int             `json:"num_hidden_layers"`
-	Heads          int             `json:"num_attention_heads"`
-	KVHeads        int             `json:"num_key_value_heads,omitempty"`
-	HeadDim        int             `json:"head_dim,omitempty"`
-	Vocab          int             `json:"vocab_size"`
-	MaxPositions   int             `json:"max_position_embeddings"`
-	NormEps        float64         `json:"rms_norm_eps"`
-	RopeTheta      float64         `json:"rope_theta,omitempty"`
-	RopeScaling    json.RawMessage `json:"rope_scaling,omitempty"`
-	Activation     string          `json:"hidden_act"`
-	Tied           bool            `json:"tie_word_embeddings"`
-	AttentionBias  bool            `json:"attention_bias"`
-	FeedForwardBia bool            `json:"mlp_bias"`
+// vectorWidth is the width of token vectors and features.
+func (f *Config) vectorWidth() int {
+	if f.EmbedWidth > 0 {
+		return f.EmbedWidth
+	}
+	return f.Width
 }
 
-func configFromHF(path string) (Config, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return Config{}, fmt.Errorf("transformer: %w", err)
+// dim returns the size that a name in a weight's shape tag stands for.
+func (f *Config) dim(name string) int {
+	switch name {
+	case "vocab":
+		return f.Vocab
+	case "vector":
+		return f.vectorWidth()
+	case "width":
+		return f.Width
+	case "ffn":
+		return f.FFN
+	case "heads":
+		return f.Heads * f.HeadDim
+	case "kvheads":
+		return f.KVHeads * f.HeadDim
+	case "qkv":
+		return (f.Heads + 2*f.KVHeads) * f.HeadDim
+	case "positions":
+		return f.PositionRows
+	case "rope/2":
+		return f.RopeDim / 2
 	}
-	var h hfConfig
-	if err := json.Unmarshal(data, &h); err != nil {
-		return Config{}, fmt.Errorf("transformer: %s: %w", path, err)
+	panic(fmt.Sprintf("transformer: no size %q", name))
+}
+
+// has reports whether a model has what a weight's tag names as its condition.
+func (f *Config) has(part string) bool {
+	switch part {
+	case "qkv":
+		return f.QKVBias
+	case "out":
+		return f.OutBias
+	case "ffn":
+		return f.FFNBias
+	case "projection":
+		return f.EmbedWidth > 0
+	case "finalnorm":
+		return !f.NoFinalNorm
+	case "llama3":
+		return f.Scaling.Type == ScalingLlama3
 	}
-	refuse := func(format string, args ...any) (Config, error) {
-		return Config{}, fmt.Errorf("transformer: %s: %s", path, fmt.Sprintf(format, args...))
-	}
-	switch {
-	case h.ModelType != "llama" && !slices.Contains(h.Architectures, "LlamaForCausalLM"):
-		return refuse("architecture %v (%q), known: LlamaForCausalLM", h.Architectures, h.ModelType)
-	case h.Activation != "" && h.Activation != "silu":
-		return refuse("activation %q, known: silu", h.Activation)
-	case len(h.RopeScaling) > 0 && string(h.RopeScaling) != "null":
-		return refuse("rope_scaling is not supported")
-	case h.AttentionBias || h.FeedForwardBia:
-		return refuse("layers with biases are not supported")
-	case h.MaxPositions > maxPositionsLimit:
-		return refuse("max_position_embeddings %d, at most %d", h.MaxPositions, maxPositionsLimit)
-	}
-	c := Config{
-		Layers: h.Layers, Width: h.Hidden, FFN: h.Intermediate, Heads: h.Heads, KVHeads: h.KVHeads, HeadDim: h.HeadDim,
-		Vocab: h.Vocab, MaxPositions: h.MaxPositions, NormEps: float32(h.NormEps), RopeTheta: h.RopeTheta, Tied: h.Tied,
-	}
-	if c.KVHeads == 0 {
-		c.KVHeads = c.Heads
-	}
-	if c.HeadDim == 0 && c.Heads > 0 {
-		c.HeadDim = c.Width / c.Heads
-	}
-	if c.RopeTheta == 0 {
-		c.RopeTheta = 10000
-	}
-	c.RopeDim = c.HeadDim
-	return c, nil
+	panic(fmt.Sprintf("transformer: no part %q", part))
 }

@@ -8,9 +8,9 @@ import (
 )
 
 // One model serves several adapters: each is a view of the same weights.
-func ExampleLlama_WithLoRA() {
+func ExampleAdaptable_withLoRA() {
 	backend := ops.NewCPU(1)
-	model, err := transformer.NewLlama(backend, transformer.Config{Layers: 1, Width: 16, FFN: 32, Heads: 2, KVHeads: 1,
+	model, err := transformer.New(backend, transformer.Config{Arch: "llama", Layers: 1, Width: 16, FFN: 32, Heads: 2, KVHeads: 1,
 		HeadDim: 8, RopeDim: 8, Vocab: 10, MaxPositions: 8, NormEps: 1e-5, RopeTheta: 10000, Tied: true}, 1)
 	if err != nil {
 		fmt.Println(err)

@@ -14,12 +14,12 @@ import (
 )
 
 // smallConfig has grouped heads and an untied output.
-var smallConfig = Config{Layers: 2, Width: 32, FFN: 64, Heads: 4, KVHeads: 2, HeadDim: 8, RopeDim: 8, Vocab: 40,
+var smallConfig = Config{Arch: "llama", Layers: 2, Width: 32, FFN: 64, Heads: 4, KVHeads: 2, HeadDim: 8, RopeDim: 8, Vocab: 40,
 	MaxPositions: 32, NormEps: 1e-5, RopeTheta: 10000}
 
-func small(t testing.TB, b ops.Backend) *Llama {
+func small(t testing.TB, b ops.Backend) Model {
 	t.Helper()
-	m, err := NewLlama(b, smallConfig, 3)
+	m, err := New(b, smallConfig, 3)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,6 +35,12 @@ func smallFile(t *testing.T) (values []gguf.KeyValue, entries []gguf.Entry) {
 	if err := small(t, b).WriteGGUF(b, path, tensor.F32, nil, false); err != nil {
 		t.Fatal(err)
 	}
+	return contents(t, path)
+}
+
+// contents returns what is in a GGUF file.
+func contents(t *testing.T, path string) (values []gguf.KeyValue, entries []gguf.Entry) {
+	t.Helper()
 	f, err := gguf.Open(path)
 	if err != nil {
 		t.Fatal(err)
@@ -51,6 +57,17 @@ func smallFile(t *testing.T) (values []gguf.KeyValue, entries []gguf.Entry) {
 		entries = append(entries, gguf.EntryOf(info.Name, x))
 	}
 	return values, entries
+}
+
+// withoutKey writes a GGUF file again without one of its keys.
+func withoutKey(t *testing.T, path, key string) string {
+	t.Helper()
+	values, entries := contents(t, path)
+	without := path + "-without"
+	if err := gguf.Write(without, set(values, key, nil), entries); err != nil {
+		t.Fatal(err)
+	}
+	return without
 }
 
 func set(values []gguf.KeyValue, key string, value any) []gguf.KeyValue {
@@ -90,10 +107,14 @@ func TestLoadRefusesGGUF(t *testing.T) {
 		{"no architecture", set(values, "general.architecture", nil), entries, "general.architecture"},
 		{"key missing", set(values, "llama.block_count", nil), entries, "llama.block_count"},
 		{"key of another type", set(values, "llama.block_count", "two"), entries, "llama.block_count"},
-		{"absurd layers", set(values, "llama.block_count", uint32(1<<31)), entries, "2147483648 layers"},
-		{"absurd positions", set(values, "llama.context_length", uint32(1<<31)), entries, "context length"},
+		{"absurd layers", set(values, "llama.block_count", uint32(1<<31)), entries, "layers is 2147483648"},
+		{"more layers than tensors", set(values, "llama.block_count", uint32(100)), entries, "100 layers but only"},
+		{"absurd positions", set(values, "llama.context_length", uint32(1<<31)), entries, "positions is 2147483648"},
 		{"heads do not divide", set(values, "llama.attention.head_count_kv", uint32(3)), entries, "no multiple of 3"},
-		{"scaled rope", set(values, "llama.rope.scaling.type", "linear"), entries, "llama.rope.scaling.type"},
+		{"rope scaled by nothing", set(values, "llama.rope.scaling.type", "linear"), entries, "llama.rope.scaling.factor"},
+		{"rope scaled otherwise", set(values, "llama.rope.scaling.type", "longrope"), entries, `rope scaling "longrope", known: linear`},
+		{"unknown key", set(values, "llama.attention.clamp_kqv", float32(8)), entries, `"llama.attention.clamp_kqv"`},
+		{"experts", set(values, "llama.expert_count", uint32(8)), entries, `"llama.expert_count"`},
 		{"tensor missing", values, without("blk.1.ffn_up.weight"), `"blk.1.ffn_up.weight"`},
 		{"tensor misshapen", values, without("blk.0.attn_q.weight", matrix("blk.0.attn_q.weight", 32, 31)), `"blk.0.attn_q.weight": shape [32 31], want [32 32]`},
 		{"tensor of no use", values, without("", matrix("blk.2.attn_q.weight", 32, 32)), `"blk.2.attn_q.weight" belongs to no part`},
@@ -123,10 +144,10 @@ func TestLoadRefusesHF(t *testing.T) {
 		value     any
 		want      string
 	}{
-		{"another architecture", "model_type", "gpt2", `"gpt2"`},
+		{"another architecture", "model_type", "gpt_neo", `"gpt_neo"`},
 		{"another activation", "hidden_act", "gelu", `"gelu"`},
-		{"scaled rope", "rope_scaling", map[string]any{"type": "linear"}, "rope_scaling"},
-		{"biases", "attention_bias", true, "biases"},
+		{"rope scaled by nothing", "rope_scaling", map[string]any{"type": "linear"}, "rope scaling is {Type:linear Factor:0"},
+		{"rope scaled otherwise", "rope_scaling", map[string]any{"type": "dynamic"}, `rope_scaling "dynamic", known: default, linear`},
 		{"no layers", "num_hidden_layers", 0, "layers is 0"},
 		{"not a number", "vocab_size", "many", "vocab_size"},
 		{"weights missing", "", nil, `"model.embed_tokens.weight"`},
@@ -182,7 +203,7 @@ func TestGenerateRefuses(t *testing.T) {
 	}
 	// The cache bounds how much is generated; a seed repeats a draw.
 	draw := func(seed uint64) []int32 {
-		out, err := Generate(c, m, []int32{1, 2}, m.NewCache(b, 1, 16), Sampling{Tokens: 100, Temperature: 2, Seed: seed})
+		out, err := Generate(c, m, []int32{1, 2}, m.NewCache(b, 1, 16), Generation{Tokens: 100, Sampling: Sampling{Temperature: 2, Seed: seed}})
 		if err != nil {
 			t.Fatal(err)
 		}

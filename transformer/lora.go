@@ -1,48 +1,20 @@
 package transformer
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"slices"
-	"strings"
 
 	"netllm/ops"
 	"netllm/tensor"
 )
-
-// LoRAConfig says where low-rank matrices go and how large they are.
-type LoRAConfig struct {
-	Rank    int      `json:"rank"`
-	Alpha   float64  `json:"alpha"`   // the update is scaled by Alpha/Rank
-	Dropout float32  `json:"dropout"` // probability, on the update's input, in training
-	Targets []string `json:"targets"` // layer names, whole or their last parts, such as "q_proj"
-}
-
-// Validate reports every field that makes no adapter.
-func (f LoRAConfig) Validate() error {
-	var errs []error
-	if f.Rank <= 0 {
-		errs = append(errs, fmt.Errorf("lora: rank is %d", f.Rank))
-	}
-	if !(f.Alpha > 0) || math.IsInf(f.Alpha, 0) {
-		errs = append(errs, fmt.Errorf("lora: alpha is %v", f.Alpha))
-	}
-	if !(f.Dropout >= 0 && f.Dropout < 1) {
-		errs = append(errs, fmt.Errorf("lora: dropout is %v", f.Dropout))
-	}
-	if len(f.Targets) == 0 {
-		errs = append(errs, errors.New("lora: no target layers"))
-	}
-	return errors.Join(errs...)
-}
 
 // LoRA is a set of low-rank matrices beside linear layers (Hu et al. 2021):
 // y = x·Wᵀ + (alpha/rank) (x·Aᵀ)·Bᵀ with A [rank, in] and B [out, rank].
 type LoRA struct {
 	Config LoRAConfig
 	pairs  []*loraPair
+	shape  *Config // of the model, if it says
 }
 
 // loraPair is A and B of one layer. The rows of B stand in the order of the
@@ -54,6 +26,25 @@ type loraPair struct {
 	dropout float32
 }
 
+// newPair returns matrices of zeros for a layer.
+func newPair(b ops.Backend, layer LinearInfo, rank int, scale float64, dropout float32) *loraPair {
+	return &loraPair{
+		layer: layer, scale: float32(scale), dropout: dropout,
+		a: ops.NewParam(b, layer.Name+loraA, rank, layer.In),
+		b: ops.NewParam(b, layer.Name+loraB, layer.Out, rank),
+	}
+}
+
+// shapeOf returns the shape of the model behind body, or nil if it does not say.
+func shapeOf(body Adaptable) *Config {
+	m, ok := body.(interface{ Shape() Config })
+	if !ok {
+		return nil
+	}
+	shape := m.Shape()
+	return &shape
+}
+
 // NewLoRA returns matrices for every layer of body that a target names, in
 // b's memory: A uniform in +-1/sqrt(in) (Kaiming's bound with slope sqrt 5, as
 // PyTorch initialises a linear layer) drawn from seed, B zero. It fails if a
@@ -62,49 +53,33 @@ func NewLoRA(b ops.Backend, body Adaptable, config LoRAConfig, seed uint64) (*Lo
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
-	l := &LoRA{Config: config}
+	layers := body.Linears()
 	used := map[string]bool{}
+	for _, info := range layers {
+		used[matchTarget(info.Name, config.Targets)] = true
+	}
+	for _, t := range config.Targets {
+		if !used[t] {
+			return nil, unknownTarget(t)
+		}
+	}
+	l := &LoRA{Config: config, shape: shapeOf(body)}
 	rng := rand.New(rand.NewPCG(seed, 0x4c6f5241)) // the stream is LoRA's own
-	for _, info := range body.Linears() {
-		target := matchTarget(info.Name, config.Targets)
-		if target == "" {
+	for _, info := range layers {
+		if matchTarget(info.Name, config.Targets) == "" {
 			continue
 		}
-		used[target] = true
-		p := &loraPair{
-			layer: info, dropout: config.Dropout,
-			scale: float32(config.Alpha / float64(config.Rank)),
-			a:     ops.NewParam(b, info.Name+".lora_A.weight", config.Rank, info.In),
-			b:     ops.NewParam(b, info.Name+".lora_B.weight", info.Out, config.Rank),
-		}
+		rank, scale := config.sizes(info.Name)
+		p := newPair(b, info, rank, scale, config.Dropout)
 		bound := 1 / math.Sqrt(float64(info.In))
-		values := make([]float32, config.Rank*info.In)
+		values := make([]float32, rank*info.In)
 		for i := range values {
 			values[i] = float32((2*rng.Float64() - 1) * bound)
 		}
 		b.Upload(p.a.Value, floatBytes(values))
 		l.pairs = append(l.pairs, p)
 	}
-	for _, t := range config.Targets {
-		if !used[t] {
-			return nil, fmt.Errorf("lora: the model has no linear layer %q", t)
-		}
-	}
 	return l, nil
-}
-
-// MatchesTarget reports whether one of the targets names the layer: in full, or
-// by its last dotted parts.
-func MatchesTarget(layer string, targets []string) bool { return matchTarget(layer, targets) != "" }
-
-// matchTarget returns the target that names the layer: in full, or by its last
-// dotted parts.
-func matchTarget(layer string, targets []string) string {
-	i := slices.IndexFunc(targets, func(t string) bool { return layer == t || strings.HasSuffix(layer, "."+t) })
-	if i < 0 {
-		return ""
-	}
-	return targets[i]
 }
 
 // Params returns all A and B, layer by layer.
@@ -122,42 +97,51 @@ func (p *loraPair) add(c *ops.Context, y, x tensor.Tensor) {
 	ops.LinearAdd(c, y, h, p.b.Value, p.scale)
 }
 
-// Linears implements [Adaptable].
-func (m *Llama) Linears() []LinearInfo {
+// Linears describes all linear layers of a model of this shape, in order. RowHeads
+// and RopeDim are those of matrices whose rows stand otherwise in GGUF files than
+// in Hugging Face's. f must be valid.
+func (f Config) Linears() []LinearInfo {
 	var infos []LinearInfo
-	for i := range m.Blocks {
-		b := &m.Blocks[i]
-		for _, l := range b.linears() {
-			info := LinearInfo{Name: l.Name, Out: l.Weight.Dim(0), In: l.Weight.Dim(1)}
-			if m.Style == ops.RoPEInterleaved {
-				info.RowHeads, info.RopeDim = m.rowHeads(l), m.Config.RopeDim
-			}
-			infos = append(infos, info)
+	for _, s := range slots(newNetwork(f)) {
+		if s.linear == nil || len(s.Shape) != 2 {
+			continue
 		}
+		info := LinearInfo{Name: s.linear.name, GGUF: s.linear.gguf, Out: s.Shape[0], In: s.Shape[1], RowHeads: s.RowHeads}
+		if info.RowHeads > 0 {
+			info.RopeDim = s.RopeDim
+		}
+		infos = append(infos, info)
 	}
 	return infos
 }
 
-func (b *LlamaBlock) linears() []*Linear {
-	return []*Linear{&b.Q, &b.K, &b.V, &b.O, &b.Gate, &b.Up, &b.Down}
+// Linears implements [Adaptable].
+func (m *decoder) Linears() []LinearInfo {
+	var infos []LinearInfo
+	for _, l := range linears(m.net) {
+		info := LinearInfo{Name: l.name, GGUF: l.gguf, Out: l.weight.Dim(0), In: l.weight.Dim(1), RowHeads: l.heads}
+		if l.heads > 0 {
+			info.RopeDim = m.net.base().RopeDim
+		}
+		infos = append(infos, info)
+	}
+	return infos
 }
 
 // WithLoRA implements [Adaptable].
-func (m *Llama) WithLoRA(l *LoRA) (Adaptable, error) {
+func (m *decoder) WithLoRA(l *LoRA) (Adaptable, error) {
 	adapted := *m
-	adapted.Blocks = slices.Clone(m.Blocks)
-	layers := map[string]*Linear{}
-	for i := range adapted.Blocks {
-		for _, layer := range adapted.Blocks[i].linears() {
-			layers[layer.Name] = layer
-		}
+	adapted.net = clone(m.net)
+	layers := map[string]*linear{}
+	for _, layer := range linears(adapted.net) {
+		layers[layer.name] = layer
 	}
 	for _, p := range l.pairs {
 		layer := layers[p.layer.Name]
 		if layer == nil {
 			return nil, fmt.Errorf("lora: the model has no linear layer %q", p.layer.Name)
 		}
-		if out, in := layer.Weight.Dim(0), layer.Weight.Dim(1); p.layer.Out != out || p.layer.In != in {
+		if out, in := layer.weight.Dim(0), layer.weight.Dim(1); p.layer.Out != out || p.layer.In != in {
 			return nil, fmt.Errorf("lora: layer %q: adapter for [%d %d], model has [%d %d]", p.layer.Name, p.layer.Out, p.layer.In, out, in)
 		}
 		layer.lora = p

@@ -38,6 +38,9 @@ func features(t testing.TB, b ops.Backend, body Body) []float32 {
 	return out
 }
 
+// styleOf returns the row order of a model's rotated matrices.
+func styleOf(m Model) ops.RoPEStyle { return m.(*decoder).net.base().style }
+
 func largest(got, want []float32) float64 {
 	var d float64
 	for i := range want {
@@ -76,12 +79,10 @@ func TestLoRAEqualsMerged(t *testing.T) {
 	if d := largest(features(t, b, m), plain); d != 0 {
 		t.Errorf("the unadapted model changed by %g", d)
 	}
-	for i := range m.Blocks { // now change the weights themselves
-		for _, layer := range m.Blocks[i].linears() {
-			for _, p := range l.pairs {
-				if p.layer.Name == layer.Name {
-					merge(layer.Weight, p)
-				}
+	for _, layer := range linears(m.(*decoder).net) { // now change the weights themselves
+		for _, p := range l.pairs {
+			if p.layer.Name == layer.name {
+				merge(layer.weight, p)
 			}
 		}
 	}
@@ -117,7 +118,7 @@ func TestLoRAFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer interleaved.Close()
-	if halves.Style == interleaved.Style {
+	if styleOf(halves) == styleOf(interleaved) {
 		t.Fatal("both models have one row order")
 	}
 	l, err := NewLoRA(b, halves, LoRAConfig{Rank: 4, Alpha: 8, Targets: allLinears}, 1)
@@ -131,13 +132,13 @@ func TestLoRAFiles(t *testing.T) {
 	if err := l.Write(b, dir, "small"); err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range []*Llama{halves, interleaved} {
+	for _, m := range []Model{halves, interleaved} {
 		read, err := ReadLoRA(b, m, dir)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if d := largest(adaptedFeatures(t, b, m, read), want); d > 1e-5 {
-			t.Errorf("adapter read into rows of style %d: features differ by %g", m.Style, d)
+			t.Errorf("adapter read into rows of style %d: features differ by %g", styleOf(m), d)
 		}
 		again := t.TempDir()
 		if err := read.Write(b, again, "small"); err != nil {
@@ -147,13 +148,13 @@ func TestLoRAFiles(t *testing.T) {
 			x, err1 := os.ReadFile(filepath.Join(dir, name))
 			y, err2 := os.ReadFile(filepath.Join(again, name))
 			if err1 != nil || err2 != nil || string(x) != string(y) {
-				t.Errorf("%s written again by style %d differs (%v, %v)", name, m.Style, err1, err2)
+				t.Errorf("%s written again by style %d differs (%v, %v)", name, styleOf(m), err1, err2)
 			}
 		}
 	}
 }
 
-func adaptedFeatures(t *testing.T, b ops.Backend, m *Llama, l *LoRA) []float32 {
+func adaptedFeatures(t *testing.T, b ops.Backend, m Model, l *LoRA) []float32 {
 	t.Helper()
 	adapted, err := m.WithLoRA(l)
 	if err != nil {
@@ -170,13 +171,36 @@ func TestReadLoRARefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, test := range []struct{ name, from, to, want string }{
-		{"another kind", `"LORA"`, `"IA3"`, `"IA3"`},
-		{"another rank", `"r": 4`, `"r": 5`, "want F32[5x32]"},
-		{"another target", `"q_proj"`, `"v_proj"`, "v_proj"},
+		{"another kind", `"LORA"`, `"IA3"`, `peft_type "IA3"`},
+		{"another rank", `"r": 4`, `"r": 5`, "q_proj.lora_A.weight\" is [4 32], want [5 32]"},
+		{"huge rank", `"r": 4`, `"r": 4000000`, "rank is 4000000"},
+		{"another target", `"q_proj"`, `"v_proj"`, `4 of 4 tensors missing: "base_model.model.model.layers.0.self_attn.v_proj.lora_A.weight" [4 32]`},
+		{"more targets", `"q_proj"`, `"q_proj", "o_proj", "v_proj"`, "8 of 12 tensors missing"},
+		{"and 3 more", `"q_proj"`, `"q_proj", "o_proj", "v_proj"`, "and 3 more"},
 		{"unknown target", `"q_proj"`, `"x_proj"`, `"x_proj"`},
-		{"fewer layers", `"q_proj"`, `"model.layers.0.self_attn.q_proj"`, "4 tensors"},
-		{"biases", `"none"`, `"all"`, "biases"},
-		{"rank-stabilised", `"use_rslora": false`, `"use_rslora": true`, "rank-stabilised"},
+		{"output matrix", `"q_proj"`, `"q_proj", "lm_head"`, "output matrix are not supported"},
+		{"no targets", `"q_proj"`, ``, "target_modules"},
+		{"fewer layers", `"q_proj"`, `"model.layers.0.self_attn.q_proj"`, "2 tensors that belong to no adapted layer"},
+		{"layers_to_transform", `"use_dora"`, `"layers_to_transform": [1], "use_dora"`, "2 tensors that belong to no adapted layer"},
+		{"layers and a pattern", "[\n    \"q_proj\"\n  ]", `".*q_proj", "layers_to_transform": 1`, "layers_to_transform beside"},
+		{"layers_pattern", `"use_dora"`, `"layers_pattern": "l.*", "use_dora"`, "layers_pattern"},
+		{"biases", `"none"`, `"all"`, `bias "all"`},
+		{"DoRA", `"use_dora": false`, `"use_dora": true`, "use_dora"},
+		{"modules", `"use_dora"`, `"modules_to_save": ["lm_head"], "use_dora"`, "modules_to_save"},
+		{"tokens", `"use_dora"`, `"trainable_token_indices": [1], "use_dora"`, "trainable_token_indices"},
+		{"parameters", `"use_dora"`, `"target_parameters": ["x"], "use_dora"`, "target_parameters"},
+		{"replication", `"use_dora"`, `"layer_replication": [[0, 1]], "use_dora"`, "layer_replication"},
+		{"bias of B", `"use_dora"`, `"lora_bias": true, "use_dora"`, "lora_bias"},
+		{"activated", `"use_dora"`, `"alora_invocation_tokens": [1], "use_dora"`, "alora_invocation_tokens"},
+		{"QALoRA", `"use_dora"`, `"use_qalora": true, "use_dora"`, "use_qalora"},
+		{"Arrow", `"use_dora"`, `"arrow_config": {"a": 1}, "use_dora"`, "arrow_config"},
+		{"PiSSA", `"use_dora"`, `"init_lora_weights": "pissa_niter_16", "use_dora"`, "init_lora_weights"},
+		{"pattern of ranks", `"use_dora"`, `"rank_pattern": {"q_proj": 1.5}, "use_dora"`, "rank_pattern"},
+		{"alphas below zero", `"use_dora"`, `"alpha_pattern": {"q_proj": -1}, "use_dora"`, "alpha_pattern"},
+		{"alphas in a list", `"use_dora"`, `"alpha_pattern": [1], "use_dora"`, "alpha_pattern"},
+		{"look-ahead", "[\n    \"q_proj\"\n  ]", `"(?=q).*"`, "look-around"},
+		{"huge pattern", "[\n    \"q_proj\"\n  ]", `"((q{30}){30}){30}"`, "regular expression"},
+		{"pattern of nothing", "[\n    \"q_proj\"\n  ]", `"q_proj"`, "names no layer"},
 		{"broken", `{`, `[`, peftConfigName},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -184,22 +208,22 @@ func TestReadLoRARefuses(t *testing.T) {
 			if err := l.Write(b, dir, "small"); err != nil {
 				t.Fatal(err)
 			}
-			path := filepath.Join(dir, peftConfigName)
-			text, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			harmed := strings.Replace(string(text), test.from, test.to, 1)
-			if harmed == string(text) {
-				t.Fatalf("%q is not in the file", test.from)
-			}
-			if err := os.WriteFile(path, []byte(harmed), 0o666); err != nil {
-				t.Fatal(err)
-			}
-			if _, err := ReadLoRA(b, m, dir); err == nil || !strings.Contains(err.Error(), test.want) {
-				t.Errorf("got %v, want an error with %q", err, test.want)
+			edit(t, dir, test.from, test.to)
+			_, err := ReadLoRA(b, m, dir)
+			if err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), dir) {
+				t.Errorf("got %v, want an error with %q and the file", err, test.want)
 			}
 		})
+	}
+	dir := t.TempDir()
+	if err := l.Write(b, dir, "small"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(filepath.Join(dir, peftWeightsName), filepath.Join(dir, "adapter_model.bin")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadLoRA(b, m, dir); err == nil || !strings.Contains(err.Error(), "pickled") {
+		t.Errorf("pickled: got %v", err)
 	}
 	if _, err := NewLoRA(b, m, LoRAConfig{Rank: 0, Alpha: -1, Dropout: 1}, 1); err == nil || strings.Count(err.Error(), "lora:") != 4 {
 		t.Errorf("a configuration with four faults: got %v", err)

@@ -8,9 +8,9 @@ import (
 	"netllm/tensor"
 )
 
-func smallModel(t *testing.T, b ops.Backend) *Llama {
+func smallModel(t *testing.T, b ops.Backend) Model {
 	t.Helper()
-	m, err := NewLlama(b, Config{Layers: 3, Width: 64, FFN: 160, Heads: 4, KVHeads: 2, HeadDim: 16, Vocab: 96,
+	m, err := New(b, Config{Arch: "llama", Layers: 3, Width: 64, FFN: 160, Heads: 4, KVHeads: 2, HeadDim: 16, Vocab: 96,
 		MaxPositions: 64, NormEps: 1e-5, RopeTheta: 1e4, RopeDim: 16}, 1)
 	if err != nil {
 		t.Fatal(err)
@@ -22,35 +22,41 @@ func TestDecodeAllocatesNothing(t *testing.T) {
 	for _, threads := range []int{1, 2} {
 		b := ops.NewCPU(threads)
 		defer b.Close()
-		m := smallModel(t, b)
-		for i := range m.Blocks { // as weights from a file are
-			for _, l := range m.Blocks[i].linears() {
-				w, err := b.Prepare(l.Weight)
-				if err != nil {
-					t.Fatal(err)
-				}
-				l.Weight = w
-			}
+		checkDecodeAllocates(t, b, "larger", smallModel(t, b))
+		for name, config := range familyConfigs {
+			checkDecodeAllocates(t, b, name, newFamily(t, b, config))
 		}
-		c, cache := ops.NewContext(b), m.NewCache(b, 1, 64)
-		defer cache.Free()
-		token, logits := []int32{5}, make([]float32, m.Config.Vocab)
-		step := func() {
-			if cache.Len == 60 {
-				cache.Truncate(0)
-			}
-			c.Reset()
-			x := m.Forward(c, m.EmbedTokens(c, c.Int32s(token, 1, 1)), cache)
-			if err := c.Read(logits, m.Logits(c, x).Reshape(m.Config.Vocab)); err != nil {
-				t.Fatal(err)
-			}
+	}
+}
+
+func checkDecodeAllocates(t *testing.T, b ops.Backend, name string, m Model) {
+	t.Helper()
+	for _, l := range linears(m.(*decoder).net) { // as weights from a file are
+		w, err := b.Prepare(l.weight)
+		if err != nil {
+			t.Fatal(err)
 		}
-		for range 61 { // every length once: buffers grow with the sequence
-			step()
+		l.weight = w
+	}
+	positions := m.MaxPositions()
+	c, cache := ops.NewContext(b), m.NewCache(b, 1, positions)
+	defer cache.Free()
+	token, logits := []int32{5}, make([]float32, m.Shape().Vocab)
+	step := func() {
+		if cache.Len == positions-4 {
+			cache.Truncate(0)
 		}
-		if got := testing.AllocsPerRun(50, step); got > 0 {
-			t.Errorf("threads %d: allocations per token: got %v, want 0", threads, got)
+		c.Reset()
+		x := m.Forward(c, m.EmbedTokens(c, c.Int32s(token, 1, 1)), cache)
+		if err := c.Read(logits, m.Logits(c, x).Reshape(len(logits))); err != nil {
+			t.Fatal(err)
 		}
+	}
+	for range positions - 3 { // every length once: buffers grow with the sequence
+		step()
+	}
+	if got := testing.AllocsPerRun(50, step); got > 0 {
+		t.Errorf("%s: allocations per token: got %v, want 0", name, got)
 	}
 }
 

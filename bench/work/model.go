@@ -16,7 +16,7 @@ import (
 
 // Model is an open model and what a token costs with it.
 type Model struct {
-	*transformer.Llama
+	transformer.Model
 	path  string
 	bytes float64 // of all matrices that every token is multiplied by
 	terms float64 // numbers in them
@@ -29,7 +29,7 @@ func Open(b ops.Backend, path string) (*Model, error) {
 	if m.bytes, m.terms, err = sizeOf(path); err != nil {
 		return nil, err
 	}
-	m.Llama, err = transformer.Load(b, path)
+	m.Model, err = transformer.Load(b, path)
 	return m, err
 }
 
@@ -60,7 +60,7 @@ func sizeOf(path string) (bytes, terms float64, err error) {
 func (m *Model) prompt(n int) []int32 {
 	ids := make([]int32, n)
 	for i := range ids {
-		ids[i] = int32(3 + i*7919%(m.Config.Vocab-3))
+		ids[i] = int32(3 + i*7919%(m.Shape().Vocab-3))
 	}
 	ids[0] = 1
 	return ids
@@ -73,12 +73,13 @@ func (m *Model) Prefill(b ops.Backend, n int) (*Work, error) {
 		return nil, fmt.Errorf("work: %s: prompt of %d tokens, the model takes %d", m.path, n, m.MaxPositions())
 	}
 	c, cache, ids := ops.NewContext(b), m.NewCache(b, 1, n), m.prompt(n)
-	logits := make([]float32, m.Config.Vocab)
-	head := float64(m.Config.Vocab) * float64(m.Config.Width)
+	logits := make([]float32, m.Shape().Vocab)
+	shape := m.Shape()
+	head := float64(shape.Vocab) * float64(shape.Width)
 	pairs := float64(n) * float64(n+1) / 2
 	return &Work{
 		Unit: "tokens", Units: float64(n), Bytes: m.bytes,
-		FLOP: 2*(m.terms-head)*float64(n) + 2*head + 4*pairs*float64(m.Config.Layers*m.Config.Heads*m.Config.HeadDim),
+		FLOP: 2*(m.terms-head)*float64(n) + 2*head + 4*pairs*float64(shape.Layers*shape.Heads*shape.HeadDim),
 		Do: func() error {
 			cache.Truncate(0)
 			return m.next(c, cache, ids, logits)
@@ -92,7 +93,7 @@ func (m *Model) next(c *ops.Context, cache *transformer.Cache, ids []int32, logi
 	c.Reset()
 	x := m.Forward(c, m.EmbedTokens(c, c.Int32s(ids, 1, len(ids))), cache)
 	last := ops.Contiguous(c, x.Slice(1, len(ids)-1, len(ids))).Reshape(1, m.Width())
-	return c.Read(logits, m.Logits(c, last).Reshape(m.Config.Vocab))
+	return c.Read(logits, m.Logits(c, last).Reshape(m.Shape().Vocab))
 }
 
 // Decode returns the computation of one token after another, from past tokens on;
@@ -102,7 +103,7 @@ func (m *Model) Decode(b ops.Backend, past, n int) (*Work, error) {
 		return nil, fmt.Errorf("work: %s: %d tokens, the model takes %d", m.path, past+n, m.MaxPositions())
 	}
 	c, cache, ids := ops.NewContext(b), m.NewCache(b, 1, past+n), m.prompt(past+n)
-	logits := make([]float32, m.Config.Vocab)
+	logits := make([]float32, m.Shape().Vocab)
 	w := &Work{
 		Unit: "tokens", Units: 1, FLOP: 2 * m.terms, Bytes: m.bytes,
 		Do: func() error {
@@ -137,7 +138,7 @@ func TrainingModel(dir string) (string, error) { return model.Cached(dir, "lora"
 // New returns the step as a work on b with the given model.
 func (s LoRAStep) New(b ops.Backend, m *Model) (*Work, error) {
 	const outputs = 3
-	lora, err := transformer.NewLoRA(b, m.Llama, transformer.LoRAConfig{Rank: s.Rank, Alpha: float64(s.Rank), Targets: []string{"q_proj", "v_proj"}}, 1)
+	lora, err := transformer.NewLoRA(b, m.Model, transformer.LoRAConfig{Rank: s.Rank, Alpha: float64(s.Rank), Targets: []string{"q_proj", "v_proj"}}, 1)
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +155,7 @@ func (s LoRAStep) New(b ops.Backend, m *Model) (*Work, error) {
 	b.Upload(input[0].Value, random(1, s.Batch, s.Seq, width).Bytes())
 	target := random(2, s.Batch, s.Seq, outputs).Float32s()
 
-	f := &m.Config
+	f := m.Shape()
 	attention := float64(s.Batch*f.Layers*f.Heads) * float64(s.Seq*s.Seq) * float64(f.HeadDim)
 	tokens, base, low := float64(s.Batch*s.Seq), 0.0, 0.0
 	for _, l := range body.Linears() {

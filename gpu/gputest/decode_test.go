@@ -9,10 +9,10 @@ import (
 	"netllm/transformer"
 )
 
-func newModel(t *testing.T, b ops.Backend) *transformer.Llama {
+func newModel(t *testing.T, b ops.Backend) transformer.Model {
 	t.Helper()
-	m, err := transformer.NewLlama(b, transformer.Config{
-		Vocab: 96, Width: 48, Layers: 3, Heads: 4, KVHeads: 2, HeadDim: 12, FFN: 112,
+	m, err := transformer.New(b, transformer.Config{
+		Arch: "llama", Vocab: 96, Width: 48, Layers: 3, Heads: 4, KVHeads: 2, HeadDim: 12, FFN: 112,
 		RopeDim: 12, RopeTheta: 10000, NormEps: 1e-5, MaxPositions: 128,
 	}, 11)
 	if err != nil {
@@ -24,14 +24,14 @@ func newModel(t *testing.T, b ops.Backend) *transformer.Llama {
 // generator decodes token after token.
 type generator struct {
 	c      *ops.Context
-	m      *transformer.Llama
+	m      transformer.Model
 	cache  *transformer.Cache
 	logits []float32
 }
 
 func newGenerator(t *testing.T, b ops.Backend) *generator {
 	m := newModel(t, b)
-	return &generator{ops.NewContext(b), m, m.NewCache(b, 1, 128), make([]float32, m.Config.Vocab)}
+	return &generator{ops.NewContext(b), m, m.NewCache(b, 1, 128), make([]float32, m.Shape().Vocab)}
 }
 
 // next computes the logits after the last of ids.

@@ -32,8 +32,8 @@ type step struct {
 
 func newStep(t testing.TB, b ops.Backend, layers, width, seq int) *step {
 	t.Helper()
-	m, err := transformer.NewLlama(b, transformer.Config{
-		Vocab: 64, Width: width, Layers: layers, Heads: 4, KVHeads: 2, HeadDim: width / 4, FFN: 3 * width,
+	m, err := transformer.New(b, transformer.Config{
+		Arch: "llama", Vocab: 64, Width: width, Layers: layers, Heads: 4, KVHeads: 2, HeadDim: width / 4, FFN: 3 * width,
 		RopeDim: width / 4, RopeTheta: 10000, NormEps: 1e-5, MaxPositions: 64,
 	}, 7)
 	if err != nil {

@@ -55,7 +55,7 @@ func NewRecipe(name string, body transformer.Adaptable, seed uint64) (Recipe, er
 	}
 	network := DefaultNetwork()
 	network.Window = window
-	targets := []string{"q_proj", "v_proj"}
+	targets := transformer.QueryValue(body)
 	r := Recipe{
 		Name: name, Seed: seed, Network: network,
 		LoRA:  transformer.LoRAConfig{Rank: min(128, quarterRank(body, targets)), Dropout: 0.05, Targets: targets},

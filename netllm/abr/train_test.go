@@ -14,9 +14,9 @@ import (
 )
 
 // smallBody is a random Llama with room for a window of steps.
-func smallBody(t testing.TB, b ops.Backend) *transformer.Llama {
+func smallBody(t testing.TB, b ops.Backend) transformer.Model {
 	t.Helper()
-	m, err := transformer.NewLlama(b, transformer.Config{Layers: 1, Width: 32, FFN: 64, Heads: 4, KVHeads: 2, HeadDim: 8,
+	m, err := transformer.New(b, transformer.Config{Arch: "llama", Layers: 1, Width: 32, FFN: 64, Heads: 4, KVHeads: 2, HeadDim: 8,
 		RopeDim: 8, Vocab: 16, MaxPositions: 128, NormEps: 1e-5, RopeTheta: 10000, Tied: true}, 7)
 	if err != nil {
 		t.Fatal(err)
@@ -185,7 +185,7 @@ func TestTrainingIsDeterministic(t *testing.T) {
 		if err := a.Write(b, path, body, "small", false); err == nil || !strings.Contains(err.Error(), "exist") {
 			t.Errorf("writing over an adapter: got %v, want an error", err)
 		}
-		other, err := transformer.NewLlama(b, body.Config, 8)
+		other, err := transformer.New(b, body.Shape(), 8)
 		if err != nil {
 			t.Fatal(err)
 		}

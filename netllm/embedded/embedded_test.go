@@ -58,8 +58,8 @@ func TestModel(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	if m.Config != r.Config.Model {
-		t.Errorf("shape: got %+v, recorded %+v", m.Config, r.Config.Model)
+	if m.Shape() != r.Config.Model {
+		t.Errorf("shape: got %+v, recorded %+v", m.Shape(), r.Config.Model)
 	}
 	if !(r.BitsPerByte <= 2.8 && r.BitsPerByte < r.Order2) {
 		t.Errorf("recorded bits per byte: got %v, want at most 2.8 and below order 2, %v", r.BitsPerByte, r.Order2)

@@ -41,6 +41,7 @@ type Config struct {
 func Default() Config {
 	return Config{
 		Model: transformer.Config{
+			Arch:   "llama",
 			Layers: 4, Width: 128, FFN: 352, Heads: 8, KVHeads: 4, HeadDim: 16, RopeDim: 16, Vocab: Vocab,
 			MaxPositions: 256, NormEps: 1e-5, RopeTheta: 10000, Tied: true,
 		},
@@ -67,14 +68,14 @@ func (f Config) Validate() error {
 // Run trains a model from nothing. each, if not nil, is told the number of
 // steps done and the last one's loss in nats per byte. Cancelling ctx ends the
 // run with its error.
-func Run(ctx context.Context, b ops.Backend, corpus *Corpus, f Config, each func(step int, loss float64)) (*transformer.Llama, error) {
+func Run(ctx context.Context, b ops.Backend, corpus *Corpus, f Config, each func(step int, loss float64)) (transformer.Model, error) {
 	if err := f.Validate(); err != nil {
 		return nil, err
 	}
 	if len(corpus.Train) < f.Length+1 {
 		return nil, fmt.Errorf("pretrain: %d bytes of text for sequences of %d", len(corpus.Train), f.Length)
 	}
-	model, err := transformer.NewLlama(b, f.Model, f.Seed)
+	model, err := transformer.New(b, f.Model, f.Seed)
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +125,7 @@ func sequence(inputs, targets []int32, text []byte) {
 	}
 }
 
-func lossOf(c *ops.Context, m *transformer.Llama, inputs, targets []int32, batch int) tensor.Tensor {
+func lossOf(c *ops.Context, m transformer.Model, inputs, targets []int32, batch int) tensor.Tensor {
 	x := m.EmbedTokens(c, c.Int32s(inputs, batch, len(inputs)/batch))
 	logits := m.Logits(c, m.Forward(c, x, nil))
 	return ops.CrossEntropy(c, logits, c.Int32s(targets, len(targets)))
@@ -133,7 +134,7 @@ func lossOf(c *ops.Context, m *transformer.Llama, inputs, targets []int32, batch
 // BitsPerByte returns what held-out text costs under the model, in windows of
 // the model's length that follow each other; the bytes of a window know only
 // what stands before them in it.
-func BitsPerByte(ctx context.Context, b ops.Backend, m *transformer.Llama, text []byte) (float64, error) {
+func BitsPerByte(ctx context.Context, b ops.Backend, m transformer.Model, text []byte) (float64, error) {
 	const batch = 8
 	length := m.MaxPositions()
 	c := ops.NewContext(b)

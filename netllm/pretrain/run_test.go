@@ -125,7 +125,7 @@ func TestWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer loaded.Close()
-	logits := func(m *transformer.Llama) []float32 {
+	logits := func(m transformer.Model) []float32 {
 		c := ops.NewContext(b)
 		all, err := transformer.TokenLogits(c, m, Encode("quick fox"))
 		if err != nil {

@@ -11,9 +11,9 @@ import (
 
 // Write writes a trained model to a GGUF file with F16 matrices and the byte
 // vocabulary, which other programs read as a SentencePiece one without merges.
-func Write(b ops.Backend, path string, m *transformer.Llama, replace bool) error {
-	if m.Config.Vocab != Vocab {
-		return fmt.Errorf("pretrain: a vocabulary of %d, bytes need %d", m.Config.Vocab, Vocab)
+func Write(b ops.Backend, path string, m transformer.Model, replace bool) error {
+	if n := m.Shape().Vocab; n != Vocab {
+		return fmt.Errorf("pretrain: a vocabulary of %d, bytes need %d", n, Vocab)
 	}
 	const unknown, control, byteToken = 2, 3, 6 // token types of docs/gguf.md
 	tokens, types := []string{"<unk>", "<s>", "</s>"}, []int32{unknown, control, control}

@@ -3,19 +3,19 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"netllm/netllm/pretrain"
 	"netllm/ops"
 	"netllm/tools/internal/cli"
 	"netllm/transformer"
+	"netllm/transformer/tokenizer"
 )
 
 // generateResult is what generate --json prints.
@@ -26,18 +26,25 @@ type generateResult struct {
 	Threads   int     `json:"threads"`
 	Seed      uint64  `json:"seed"`
 	Temp      float64 `json:"temp"`
+	TopK      int     `json:"top_k,omitempty"`
+	TopP      float64 `json:"top_p,omitempty"`
 	Tokens    []int32 `json:"tokens"`    // of the prompt
 	Generated []int32 `json:"generated"` // after it
 	Text      string  `json:"text,omitempty"`
-	Seconds   float64 `json:"seconds"`
+	Ended     string  `json:"ended"`          // number, stop, end (the model's own), full, interrupted
+	Prompt    float64 `json:"prompt_seconds"` // until the first token
+	Seconds   float64 `json:"seconds"`        // in all
 }
 
 // generateOptions are the command's own flags.
 type generateOptions struct {
-	tokens, prompt, stop string
-	stopIDs              []int32
-	n                    int
-	temp                 float64
+	sampling           transformer.Sampling
+	tokens, prompt     string
+	stopTokens         string
+	stop               []string
+	stopIDs            []int32
+	n                  int
+	special, ignoreEnd bool
 }
 
 func newGenerate() *cobra.Command {
@@ -46,13 +53,14 @@ func newGenerate() *cobra.Command {
 	var model modelFlags
 	var opt generateOptions
 	cmd := &cobra.Command{
-		Use:   "generate (--tokens IDS | --prompt TEXT)",
+		Use:   "generate (--prompt TEXT | --tokens IDS)",
 		Short: "Continue a prompt with a language model",
-		Long: "Generate continues a prompt and prints the new tokens. Text needs a model whose\n" +
-			"vocabulary is the bytes, such as the embedded one; with any other model give\n" +
-			"token ids.",
-		Example: "  netllm generate --model stories260k-f32.gguf --tokens 1,403,407 -n 64\n" +
-			"  netllm generate --prompt 'Package tls' -n 200 --temp 0.8 --seed 7",
+		Long: "Generate continues a prompt and prints what comes, token by token: text with the\n" +
+			"model's own tokenizer, or token ids for a prompt of ids. It takes the likeliest\n" +
+			"token unless --temp is given, and ends at the model's own end of text.",
+		Example: "  netllm generate --prompt 'Package tls' -n 200 --temp 0.8 --seed 7\n" +
+			"  netllm generate --model stories260k --prompt 'Once upon a time' --top-p 0.9 --temp 1 --stop 'The end'\n" +
+			"  netllm generate --model stories260k-f32.gguf --tokens 1,403,407 -n 64",
 		Args: cli.NoArgs,
 		RunE: cli.Action(func(cmd *cobra.Command, _ []string) error {
 			if err := opt.check(cmd); err != nil {
@@ -65,6 +73,12 @@ func newGenerate() *cobra.Command {
 			if err := flags.CheckJSON(); err != nil {
 				return err
 			}
+			var words *tokenizer.Tokenizer
+			if opt.text() {
+				if words, err = model.tokenizer(); err != nil {
+					return fmt.Errorf("--prompt: %w", err)
+				}
+			}
 			b, err := used.Open()
 			if err != nil {
 				return err
@@ -75,28 +89,34 @@ func newGenerate() *cobra.Command {
 				return err
 			}
 			defer m.Close()
-			prompt, err := opt.ids(m, model.name())
+			prompt, err := opt.ids(words)
 			if err != nil {
 				return err
 			}
 			used.Print(cmd.ErrOrStderr())
-			result := &generateResult{
+			opt.sampling.Seed = flags.Seed
+			g := &generator{opt: opt, words: words, w: flags.Results(cmd), result: generateResult{
 				Model: model.name(), Device: used.Device, CPU: used.CPU, Threads: used.Threads,
-				Seed: flags.Seed, Temp: opt.temp, Tokens: prompt,
-			}
-			if err := result.run(cmd.Context(), b, m, opt, flags.Results(cmd), cmd.ErrOrStderr()); err != nil {
+				Seed: flags.Seed, Temp: opt.sampling.Temperature, TopK: opt.sampling.TopK, TopP: opt.sampling.TopP, Tokens: prompt,
+			}}
+			if err := g.run(cmd.Context(), b, m, cmd.ErrOrStderr()); err != nil {
 				return err
 			}
-			return flags.WriteJSON(cmd, result)
+			return flags.WriteJSON(cmd, g.result)
 		}),
 	}
 	cmd.Flags().SortFlags = false
 	model.add(cmd)
+	cmd.Flags().StringVarP(&opt.prompt, "prompt", "p", "", "continue `TEXT`")
 	cmd.Flags().StringVar(&opt.tokens, "tokens", "", "continue the tokens `IDS`, separated by commas")
-	cmd.Flags().StringVar(&opt.prompt, "prompt", "", "continue `TEXT`")
 	cmd.Flags().IntVarP(&opt.n, "number", "n", 64, "stop after `N` tokens")
-	cmd.Flags().Float64Var(&opt.temp, "temp", 0, "draw at temperature `T`; 0 takes the likeliest token")
-	cmd.Flags().StringVar(&opt.stop, "stop", "", "end after one of the tokens `IDS`")
+	cmd.Flags().Float64Var(&opt.sampling.Temperature, "temp", 0, "draw at temperature `T`; 0 takes the likeliest token")
+	cmd.Flags().IntVar(&opt.sampling.TopK, "top-k", 0, "draw among the `K` likeliest tokens; 0: all")
+	cmd.Flags().Float64Var(&opt.sampling.TopP, "top-p", 0, "draw among the likeliest tokens that together have probability `P`; 0: all")
+	cmd.Flags().StringArrayVar(&opt.stop, "stop", nil, "end before `TEXT`; may be given several times")
+	cmd.Flags().StringVar(&opt.stopTokens, "stop-tokens", "", "end after one of the tokens `IDS`")
+	cmd.Flags().BoolVar(&opt.special, "special", false, "special tokens may stand in the prompt, such as </s>")
+	cmd.Flags().BoolVar(&opt.ignoreEnd, "ignore-eos", false, "go on after the model's own end of text")
 	flags.AddSeed(cmd, evalSeed)
 	dev.AddFlags(cmd)
 	flags.AddJSON(cmd)
@@ -112,13 +132,25 @@ func (o *generateOptions) check(cmd *cobra.Command) error {
 		return cli.Usagef("--tokens or --prompt is needed")
 	case o.n < 1:
 		return cli.Usagef("-n %d: want 1 or more", o.n)
-	case !(o.temp >= 0 && o.temp <= 1e6):
-		return cli.Usagef("--temp %v: want 0 or more", o.temp)
-	case o.stop == "":
+	case tokens && (len(o.stop) > 0 || o.special || o.ignoreEnd):
+		return cli.Usagef("--stop, --special and --ignore-eos are for text, --stop-tokens for --tokens")
+	}
+	for _, word := range o.stop {
+		if word == "" {
+			return cli.Usagef("--stop: an empty text occurs everywhere")
+		}
+	}
+	if err := o.sampling.Validate(); err != nil {
+		return cli.Usage(err)
+	}
+	if o.sampling.Temperature == 0 && (o.sampling.TopK > 0 || o.sampling.TopP > 0) {
+		return cli.Usagef("--top-k and --top-p cut what is drawn from: --temp is needed")
+	}
+	if o.stopTokens == "" {
 		return nil
 	}
 	var err error
-	o.stopIDs, err = parseTokens("--stop", o.stop)
+	o.stopIDs, err = parseTokens("--stop-tokens", o.stopTokens)
 	return err
 }
 
@@ -126,20 +158,33 @@ func (o *generateOptions) check(cmd *cobra.Command) error {
 func (o *generateOptions) text() bool { return o.tokens == "" }
 
 // ids returns the prompt's tokens.
-func (o *generateOptions) ids(m *transformer.Llama, name string) ([]int32, error) {
+func (o *generateOptions) ids(words *tokenizer.Tokenizer) ([]int32, error) {
 	if !o.text() {
 		return parseTokens("--tokens", o.tokens)
 	}
-	if m.Config.Vocab != pretrain.Vocab {
-		return nil, fmt.Errorf("--prompt: %s has a vocabulary of %d, not the bytes: text needs its tokenizer, which is not there yet; give --tokens",
-			name, m.Config.Vocab)
+	ids := words.EncodePrompt(o.prompt, o.special)
+	if len(ids) == 0 {
+		return nil, errors.New("--prompt: no tokens, and the model has no token that begins a text")
 	}
-	return pretrain.Encode(o.prompt), nil
+	return ids, nil
 }
 
-// run generates and prints token after token to w.
-func (r *generateResult) run(ctx context.Context, b ops.Backend, m *transformer.Llama, opt generateOptions, w, chatter io.Writer) error {
-	room := min(len(r.Tokens)+opt.n, m.MaxPositions())
+// generator is one run of the command.
+type generator struct {
+	opt    generateOptions
+	words  *tokenizer.Tokenizer // nil: ids are printed
+	w      io.Writer
+	result generateResult
+
+	stream *tokenizer.Stream
+	stop   stopper
+	err    error // of the writer
+}
+
+// run generates, and prints how fast it was to chatter.
+func (g *generator) run(ctx context.Context, b ops.Backend, m transformer.Model, chatter io.Writer) error {
+	r := &g.result
+	room := min(len(r.Tokens)+g.opt.n, m.MaxPositions())
 	if room < len(r.Tokens) {
 		return fmt.Errorf("%d tokens in the prompt, the model takes %d", len(r.Tokens), m.MaxPositions())
 	}
@@ -147,44 +192,100 @@ func (r *generateResult) run(ctx context.Context, b ops.Backend, m *transformer.
 	defer cache.Free()
 	c := ops.NewContext(b)
 	defer c.Arena.Free()
-
-	// The last stop token is none until Ctrl-C, or until nobody reads the output
-	// any more: then it is whatever token was just chosen, and the loop ends there.
-	var writeErr error
-	stop := append(slices.Clone(opt.stopIDs), -1)
+	if g.words != nil {
+		g.stream, g.stop = g.words.Stream(), stopper{words: g.opt.stop}
+		for _, id := range r.Tokens { // what comes continues the prompt
+			g.stream.Next(id)
+		}
+	}
 	began := time.Now()
-	ids, err := transformer.Generate(c, m, r.Tokens, cache, transformer.Sampling{
-		Tokens: opt.n, Temperature: opt.temp, Seed: r.Seed, Stop: stop,
-		Each: func(id int32) {
-			var err error
-			switch {
-			case opt.text():
-				_, err = w.Write(pretrain.Decode([]int32{id}))
-			case len(r.Generated) > 0:
-				_, err = fmt.Fprintf(w, ",%d", id)
-			default:
-				_, err = fmt.Fprint(w, id)
+	_, err := transformer.Generate(c, m, r.Tokens, cache, transformer.Generation{
+		Sampling: g.opt.sampling, Tokens: g.opt.n, Stop: g.opt.stopIDs,
+		Each: func(id int32) bool {
+			if len(r.Generated) == 0 {
+				r.Prompt = time.Since(began).Seconds()
 			}
 			r.Generated = append(r.Generated, id)
-			writeErr = errors.Join(writeErr, err)
-			if ctx.Err() != nil || err != nil {
-				stop[len(stop)-1] = id
+			if ctx.Err() != nil {
+				r.Ended = "interrupted"
+				return false
 			}
+			return g.take(id) && g.err == nil
 		},
 	})
 	r.Seconds = time.Since(began).Seconds()
-	if opt.text() {
-		r.Text = string(pretrain.Decode(r.Generated))
-	}
-	if len(r.Generated) > 0 && writeErr == nil {
-		_, writeErr = fmt.Fprintln(w)
-	}
-	if err := errors.Join(err, writeErr, ctx.Err()); err != nil {
+	g.finish(m.MaxPositions())
+	if err := errors.Join(err, g.err, ctx.Err()); err != nil {
 		return err
 	}
-	fmt.Fprintf(chatter, "%d tokens in %.2f s, %.1f tokens/s\n", len(ids), r.Seconds, float64(len(ids))/r.Seconds)
-	if len(ids) < opt.n && cache.Len+1 > cache.Positions() {
+	g.speed(chatter)
+	if r.Ended == "full" {
 		fmt.Fprintf(chatter, "ended early: the model takes %d tokens, prompt included\n", m.MaxPositions())
 	}
 	return nil
+}
+
+// take prints a new token, and says whether to go on.
+func (g *generator) take(id int32) bool {
+	if g.words == nil {
+		separator := ","
+		if len(g.result.Generated) == 1 {
+			separator = ""
+		}
+		_, g.err = fmt.Fprintf(g.w, "%s%d", separator, id)
+		return true
+	}
+	// A token that begins a text ends the one before it, too.
+	if v := g.words.Vocab(); (id == v.EOS || id == v.BOS) && !g.opt.ignoreEnd {
+		g.result.Ended = "end"
+		return false
+	}
+	show, stopped := g.stop.add(g.stream.Next(id))
+	g.show(show)
+	if stopped {
+		g.result.Ended = "stop"
+	}
+	return !stopped
+}
+
+func (g *generator) show(text string) {
+	g.result.Text += text
+	_, err := io.WriteString(g.w, text)
+	g.err = errors.Join(g.err, err)
+}
+
+// finish prints what was held back, and says why the text ended.
+func (g *generator) finish(positions int) {
+	r := &g.result
+	if g.words != nil && r.Ended != "stop" {
+		show, stopped := g.stop.add(g.stream.Flush())
+		if !stopped {
+			show += g.stop.flush()
+		}
+		g.show(show)
+	}
+	if r.Ended == "" {
+		switch {
+		case len(r.Generated) == g.opt.n:
+			r.Ended = "number"
+		case len(r.Tokens)+len(r.Generated) > positions:
+			r.Ended = "full"
+		default:
+			r.Ended = "stop"
+		}
+	}
+	if len(r.Generated) > 0 && g.err == nil {
+		_, g.err = fmt.Fprintln(g.w)
+	}
+}
+
+// speed says how many tokens there were per second.
+func (g *generator) speed(chatter io.Writer) {
+	r := &g.result
+	rate := func(n int, seconds float64) float64 { return float64(n) / max(seconds, 1e-9) }
+	fmt.Fprintf(chatter, "prompt: %d tokens in %.2f s, %.1f tokens/s", len(r.Tokens), r.Prompt, rate(len(r.Tokens), r.Prompt))
+	if n := len(r.Generated) - 1; n > 0 {
+		fmt.Fprintf(chatter, "; then %d in %.2f s, %.1f tokens/s", n, r.Seconds-r.Prompt, rate(n, r.Seconds-r.Prompt))
+	}
+	fmt.Fprintf(chatter, "; ended: %s\n", cmp.Or(r.Ended, "number"))
 }

@@ -27,7 +27,7 @@ func byteModel(t *testing.T) string {
 	t.Helper()
 	b := ops.NewCPU(1)
 	defer b.Close()
-	m, err := transformer.NewLlama(b, transformer.Config{Layers: 1, Width: 32, FFN: 64, Heads: 4, KVHeads: 2, HeadDim: 8, RopeDim: 8,
+	m, err := transformer.New(b, transformer.Config{Arch: "llama", Layers: 1, Width: 32, FFN: 64, Heads: 4, KVHeads: 2, HeadDim: 8, RopeDim: 8,
 		Vocab: pretrain.Vocab, MaxPositions: 128, NormEps: 1e-5, RopeTheta: 10000, Tied: true}, 7)
 	if err != nil {
 		t.Fatal(err)

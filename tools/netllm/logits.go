@@ -99,7 +99,7 @@ func newLogits() *cobra.Command {
 }
 
 // topLogits runs ids through m.
-func topLogits(b ops.Backend, m *transformer.Llama, ids []int32, top int) (*logitsResult, error) {
+func topLogits(b ops.Backend, m transformer.Model, ids []int32, top int) (*logitsResult, error) {
 	c := ops.NewContext(b)
 	defer c.Arena.Free()
 	logits, err := transformer.TokenLogits(c, m, ids)
@@ -111,7 +111,7 @@ func topLogits(b ops.Backend, m *transformer.Llama, ids []int32, top int) (*logi
 		return nil, err
 	}
 	result := &logitsResult{Tokens: ids}
-	vocab := m.Config.Vocab
+	vocab := m.Shape().Vocab
 	for pos := range ids {
 		row := make([]tokenLogit, vocab)
 		for id := range row {

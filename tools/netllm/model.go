@@ -3,14 +3,19 @@
 package main
 
 import (
+	"errors"
+	"fmt"
+	"os"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"netllm/ops"
+	"netllm/tensor/gguf"
 	"netllm/tools/internal/cli"
 	"netllm/transformer"
+	"netllm/transformer/tokenizer"
 )
 
 // modelFlags are --model and --body.
@@ -19,7 +24,7 @@ type modelFlags struct{ path, body string }
 const pretrainedBody = "pretrained"
 
 func (m *modelFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&m.path, "model", "", "use the Llama in `FILE`, a GGUF file or a Hugging Face folder\n(default the embedded model)")
+	cmd.Flags().StringVar(&m.path, "model", "", "use the model in `FILE`, a GGUF file or a Hugging Face folder\n(default the embedded model)")
 }
 
 // addBody adds --body, for commands whose model is the body of a policy.
@@ -28,7 +33,7 @@ func (m *modelFlags) addBody(cmd *cobra.Command) {
 }
 
 // open loads the model for b, or makes a random one in its shape.
-func (m *modelFlags) open(b ops.Backend) (*transformer.Llama, error) {
+func (m *modelFlags) open(b ops.Backend) (transformer.Model, error) {
 	seed, random, err := m.random()
 	if err != nil {
 		return nil, err
@@ -37,11 +42,11 @@ func (m *modelFlags) open(b ops.Backend) (*transformer.Llama, error) {
 	if err != nil || !random {
 		return model, err
 	}
-	shape := model.Config
+	shape := model.Shape()
 	if err := model.Close(); err != nil {
 		return nil, err
 	}
-	return transformer.NewLlama(b, shape, seed)
+	return transformer.New(b, shape, seed)
 }
 
 // random returns the seed of random weights, if --body asks for such.
@@ -62,12 +67,47 @@ func (m *modelFlags) random() (seed uint64, random bool, err error) {
 	return seed, true, nil
 }
 
-func (m *modelFlags) load(b ops.Backend) (*transformer.Llama, error) {
+func (m *modelFlags) load(b ops.Backend) (transformer.Model, error) {
 	if m.path != "" {
 		return transformer.Load(b, m.path)
 	}
 	name, data := embeddedModel()
 	return transformer.ParseGGUF(b, name, data)
+}
+
+// tokenizer returns that of the model.
+func (m *modelFlags) tokenizer() (*tokenizer.Tokenizer, error) {
+	vocab, err := m.vocab()
+	if err != nil {
+		return nil, err
+	}
+	t, err := tokenizer.New(vocab)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", m.name(), err)
+	}
+	return t, nil
+}
+
+func (m *modelFlags) vocab() (*tokenizer.Vocab, error) {
+	info, err := os.Stat(m.path)
+	switch {
+	case m.path == "":
+		f, err := gguf.Parse(embeddedModel())
+		if err != nil {
+			return nil, err
+		}
+		return tokenizer.FromGGUF(f)
+	case err != nil:
+		return nil, err
+	case info.IsDir():
+		return tokenizer.ReadHF(m.path)
+	}
+	f, err := gguf.Open(m.path)
+	if err != nil {
+		return nil, err
+	}
+	vocab, err := tokenizer.FromGGUF(f)
+	return vocab, errors.Join(err, f.Close())
 }
 
 // name is how the model is called in what the commands print.

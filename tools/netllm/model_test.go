@@ -74,9 +74,9 @@ func TestGenerate(t *testing.T) {
 		t.Errorf("JSON: got %+v", got)
 	}
 
-	stopped, _ := succeed(t, "generate", "--model", model, "--tokens", formatTokens(want.Prompt), "--stop", formatTokens(want.Generated[2:3]))
+	stopped, _ := succeed(t, "generate", "--model", model, "--tokens", formatTokens(want.Prompt), "--stop-tokens", formatTokens(want.Generated[2:3]))
 	if stopped != formatTokens(want.Generated[:3])+"\n" {
-		t.Errorf("--stop: got %s, want %s", stopped, formatTokens(want.Generated[:3]))
+		t.Errorf("--stop-tokens: got %s, want %s", stopped, formatTokens(want.Generated[:3]))
 	}
 
 	draw := func(seed string) string {
@@ -91,13 +91,75 @@ func TestGenerate(t *testing.T) {
 	}
 
 	for name, args := range map[string][]string{
-		"--prompt: ":     {"--prompt", "Once upon a time"},
 		"vocabulary has": {"--tokens", "1,512"},
 	} {
 		code, stdout, stderr := command(t, append([]string{"generate", "--model", model}, args...)...)
 		if code != 1 || stdout != "" || !strings.Contains(stderr, name) {
 			t.Errorf("%v: got exit code %d, stdout %q, stderr %q", args, code, stdout, stderr)
 		}
+	}
+}
+
+// TestGenerateText continues text by the model's own tokenizer, from every kind of file.
+func TestGenerateText(t *testing.T) {
+	for _, c := range []struct{ golden, model string }{
+		{"models/stories260k/golden_once_upon_a_time.json", "models/stories260k/stories260k-f32.gguf"},
+		{"models/tinystories656k/golden_once_upon_a_time.json", "models/tinystories656k"},
+		{"models/tinystories3m-chat-gpt2/golden_once_upon_a_time.json", "models/tinystories3m-chat-gpt2"},
+		{"models/tinystories3m-chat-gpt2/golden_once_upon_a_time.json", "models/tinystories3m-chat-gpt2/tinystories3m-chat-gpt2-f32.gguf"},
+	} {
+		var want struct {
+			Prompt    string  `json:"prompt"`
+			PromptIDs []int32 `json:"prompt_ids"`
+			Generated []int32 `json:"generated_ids"`
+		}
+		readJSON(t, gold.Data(t, c.golden), &want)
+		model := gold.Data(t, c.model)
+		stdout, stderr := succeed(t, "generate", "--model", model, "--prompt", want.Prompt, "-n", "64", "--json")
+		var got generateResult
+		decode(t, stdout, &got)
+		if formatTokens(got.Tokens) != formatTokens(want.PromptIDs) || formatTokens(got.Generated) != formatTokens(want.Generated[:64]) {
+			t.Errorf("%s: got %v after %v, want %v after %v", c.model, got.Generated, got.Tokens, want.Generated[:64], want.PromptIDs)
+		}
+		// What the stream printed is the text, and the text ends before the stop word.
+		if !strings.Contains(stderr, got.Text) || !strings.Contains(stderr, "tokens/s") {
+			t.Errorf("%s: printed %q, want %q in it", c.model, stderr, got.Text)
+		}
+		before, _, found := strings.Cut(got.Text, "little")
+		if !found {
+			t.Fatalf("%s: got %q, want it to say little", c.model, got.Text)
+		}
+		stopped, stderr := succeed(t, "generate", "--model", model, "--prompt", want.Prompt, "-n", "64", "--stop", "never said", "--stop", "little")
+		if stopped != before+"\n" || !strings.Contains(stderr, "ended: stop") {
+			t.Errorf("%s: got %q, %q, want %q", c.model, stopped, stderr, before)
+		}
+	}
+	gold.Cases(t, 4)
+}
+
+func TestGenerateEndsTheText(t *testing.T) {
+	model := gold.Data(t, "models/stories260k/stories260k-f32.gguf")
+	prompt := "Once upon a time"
+	end := []string{"generate", "--model", model, "--prompt", prompt, "-n", "500"}
+	stdout, stderr := succeed(t, end...)
+	if !strings.Contains(stderr, "ended: end") || strings.Contains(stdout, "<s>") {
+		t.Errorf("got %q, %q, want the model's own end", stdout, stderr)
+	}
+	longer, stderr := succeed(t, append(end, "--ignore-eos")...)
+	if !strings.HasPrefix(longer, strings.TrimSpace(stdout)) || len(longer) <= len(stdout) || strings.Contains(stderr, "ended: end") {
+		t.Errorf("--ignore-eos: got %q, %q after %q", longer, stderr, stdout)
+	}
+	var plain, special generateResult
+	for flags, result := range map[string]*generateResult{"": &plain, "--special": &special} {
+		out, _ := succeed(t, append([]string{"generate", "--model", model, "--prompt", "<s>a", "-n", "1", "--json"}, strings.Fields(flags)...)...)
+		decode(t, out, result)
+	}
+	if len(special.Tokens) >= len(plain.Tokens) || special.Tokens[1] != 1 {
+		t.Errorf("--special: got %v, without it %v", special.Tokens, plain.Tokens)
+	}
+	code, _, stderr := command(t, "generate", "--model", gold.Spec(t, "llama_golden/tiny"), "--prompt", "x")
+	if code != 1 || !strings.Contains(stderr, "no vocabulary") {
+		t.Errorf("a model without words: got exit code %d and %q", code, stderr)
 	}
 }
 

@@ -117,8 +117,8 @@ func (q *quickstart) run(cmd *cobra.Command, line string) error {
 	defer body.Close()
 	chatter := cmd.ErrOrStderr()
 	used.Print(chatter)
-	f := body.Config
-	fmt.Fprintf(chatter, "model: %s, a Llama of %d layers, width %d, %d positions\n", q.model.name(), f.Layers, f.Width, f.MaxPositions)
+	f := body.Shape()
+	fmt.Fprintf(chatter, "model: %s, %s of %d layers, width %d, %d positions\n", q.model.name(), f.Arch, f.Layers, f.Width, f.MaxPositions)
 
 	result := quickResult{Command: line, Report: "report.html"}
 	var results []*abr.Result
@@ -160,7 +160,7 @@ func (q *quickstart) run(cmd *cobra.Command, line string) error {
 
 // adapt collects a pool, trains an adapter and writes it below dir. It also
 // returns the same adapter as it was before training.
-func (q *quickstart) adapt(ctx context.Context, b ops.Backend, body *transformer.Llama, used cli.Used, dir string, result *quickResult, chatter io.Writer) (untrained, trained *abr.Adapter, err error) {
+func (q *quickstart) adapt(ctx context.Context, b ops.Backend, body transformer.Model, used cli.Used, dir string, result *quickResult, chatter io.Writer) (untrained, trained *abr.Adapter, err error) {
 	pool, err := collectQuick(ctx, used, q.train, result.Command, chatter)
 	if err != nil {
 		return nil, nil, err

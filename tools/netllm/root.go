@@ -30,6 +30,6 @@ func newRoot(line string) *cobra.Command {
 	collect.AddCommand(newCollectABR(line))
 	adapt := cli.Group(&cobra.Command{Use: "adapt", Short: "Learn a task's policy from a pool"})
 	adapt.AddCommand(newAdaptABR(line))
-	root.AddCommand(newQuickstart(line), evaluate, collect, adapt, newGenerate(), newLogits(), newPretrain(line), newEnv())
+	root.AddCommand(newQuickstart(line), evaluate, collect, adapt, newGenerate(), newLogits(), newPlan(), newPretrain(line), newEnv())
 	return root
 }

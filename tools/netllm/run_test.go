@@ -63,7 +63,7 @@ func readJSON(t *testing.T, path string, v any) {
 
 // TestHelp keeps what --help prints.
 func TestHelp(t *testing.T) {
-	for _, name := range []string{"", "quickstart", "eval", "eval abr", "collect", "collect abr", "adapt", "adapt abr", "generate", "logits", "pretrain", "env"} {
+	for _, name := range []string{"", "quickstart", "eval", "eval abr", "collect", "collect abr", "adapt", "adapt abr", "generate", "logits", "plan", "pretrain", "env"} {
 		t.Run("netllm "+name, func(t *testing.T) {
 			stdout, stderr := succeed(t, append(strings.Fields(name), "--help")...)
 			if stderr != "" {
@@ -164,9 +164,19 @@ func TestBadInput(t *testing.T) {
 		{"no prompt", []string{"generate", "--model", bad}, 2, "--tokens or --prompt is needed"},
 		{"two prompts", []string{"generate", "--model", bad, "--tokens", "1", "--prompt", "x"}, 2, "exclude each other"},
 		{"nothing to generate", []string{"generate", "--model", bad, "--tokens", "1", "-n", "0"}, 2, "-n 0"},
-		{"cold", []string{"generate", "--model", bad, "--tokens", "1", "--temp", "-1"}, 2, "--temp -1"},
-		{"NaN", []string{"generate", "--model", bad, "--tokens", "1", "--temp", "NaN"}, 2, "--temp NaN"},
+		{"cold", []string{"generate", "--model", bad, "--tokens", "1", "--temp", "-1"}, 2, "temperature is -1"},
+		{"NaN", []string{"generate", "--model", bad, "--tokens", "1", "--temp", "NaN"}, 2, "temperature is NaN"},
 		{"stop", []string{"generate", "--model", bad, "--tokens", "1", "--stop", "x"}, 2, "--stop"},
+		{"stop tokens", []string{"generate", "--model", bad, "--tokens", "1", "--stop-tokens", "x"}, 2, "--stop-tokens"},
+		{"an empty stop", []string{"generate", "--prompt", "a", "--stop", ""}, 2, "--stop"},
+		{"top p", []string{"generate", "--model", bad, "--tokens", "1", "--temp", "1", "--top-p", "1.5"}, 2, "top-p is 1.5"},
+		{"top k", []string{"generate", "--model", bad, "--tokens", "1", "--temp", "1", "--top-k", "-1"}, 2, "top-k is -1"},
+		{"top without a draw", []string{"generate", "--model", bad, "--tokens", "1", "--top-k", "3"}, 2, "--temp is needed"},
+		{"a plan for too many tokens", []string{"plan", "--tokens", "100000"}, 1, "the model takes"},
+		{"a plan for no batch", []string{"plan", "--batch", "0"}, 2, "--batch 0"},
+		{"a plan with targets alone", []string{"plan", "--targets", "q_proj"}, 2, "--rank is needed"},
+		{"a plan for a layer that is not there", []string{"plan", "--rank", "2", "--targets", "none"}, 1, "none"},
+		{"a plan for a bad file", []string{"plan", "--model", bad}, 1, bad},
 	} {
 		t.Run(c.name, func(t *testing.T) { badLine(t, c.code, c.want, c.args...) })
 	}
