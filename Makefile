@@ -8,7 +8,9 @@ FUZZ ?= 60s
 
 # Fuzz targets, as package:function.
 FUZZERS := ./tensor/gguf:FuzzGGUF ./tensor/safetensors:FuzzSafetensors ./tensor/safetensors:FuzzIndex \
-           ./netllm:FuzzPool ./netllm/abr:FuzzTrace
+           ./transformer:FuzzConfig ./transformer:FuzzPEFT ./transformer/tokenizer:FuzzTokenizerJSON \
+           ./transformer/tokenizer:FuzzTokenizerModel ./transformer/tokenizer:FuzzMerges ./transformer/tokenizer:FuzzEncode \
+           ./transformer/convert:FuzzLlama2C ./netllm:FuzzPool ./netllm/abr:FuzzTrace
 
 .PHONY: all test test-noasm race fuzz bench bench-peers benchcmp generate generate-check spirv spirv-check gpu-report lint fmt vuln cover examples
 
@@ -28,7 +30,7 @@ race:
 fuzz:
 	@set -e; for f in $(FUZZERS); do \
 		echo "fuzz $${f#*:} in $${f%:*} for $(FUZZ)"; \
-		$(GO) test $${f%:*} -run='^$$' -fuzz="^$${f#*:}$$" -fuzztime=$(FUZZ) -parallel=2; \
+		$(GO) test $${f%:*} -run='^$$' -fuzz="^$${f#*:}$$" -fuzztime=$(FUZZ) -fuzzminimizetime=5x -parallel=2; \
 	done
 
 bench:
