@@ -15,6 +15,21 @@ const (
 	sqrt2Pi     = 2.5066282746310002
 )
 
+// geluFar is from where on GELU is x, or 0, to the last bit of a float32. Powers of what is
+// larger would overflow.
+const geluFar = 14
+
+// atEnds returns y, or what takes its place where x is far below or above zero.
+func atEnds(x, y, low, high float32) float32 {
+	switch {
+	case x >= geluFar:
+		return high
+	case x <= -geluFar:
+		return low
+	}
+	return y
+}
+
 // largestExp bounds the argument of exponentials that are divided by: beyond it, the
 // quotient is 0 and the exponential infinite.
 const largestExp = 87
@@ -28,13 +43,13 @@ func cpuGELU(_ *CPU, a *Args, w *worker) {
 		if GELUForm(a.I[0]) == GELUTanh {
 			geluTanhExp(e, x)
 			for i, v := range x {
-				dst[i] = v / (1 + e[i])
+				dst[i] = atEnds(v, v/(1+e[i]), 0, v)
 			}
 			continue
 		}
 		geluErfExp(e, x)
 		for i, v := range x {
-			dst[i] = v * normalBelow(v, e[i])
+			dst[i] = atEnds(v, v*normalBelow(v, e[i]), 0, v)
 		}
 	}
 }
@@ -50,13 +65,13 @@ func cpuGELUBackward(_ *CPU, a *Args, w *worker) {
 			for i, v := range x {
 				s := 1 / (1 + e[i])
 				slope := 2 * sqrt2OverPi * (1 + 3*geluCubic*v*v)
-				dst[i] = dout[i]*(s+v*s*(e[i]*s)*slope) + keep(a, dst[i])
+				dst[i] = dout[i]*atEnds(v, s+v*s*(e[i]*s)*slope, 0, 1) + keep(a, dst[i])
 			}
 			continue
 		}
 		geluErfExp(e, x)
 		for i, v := range x {
-			dst[i] = dout[i]*(normalBelow(v, e[i])+v*e[i]*(1/sqrt2Pi)) + keep(a, dst[i])
+			dst[i] = dout[i]*atEnds(v, normalBelow(v, e[i])+v*e[i]*(1/sqrt2Pi), 0, 1) + keep(a, dst[i])
 		}
 	}
 }

@@ -57,7 +57,8 @@ func elementwiseCases() (cases []*opCase) {
 	for _, form := range geluForms {
 		wide := newOperand(tensor.F32, whole, 401).set(func(i int) float64 { return float64(i-200) / 16 })
 		far := newOperand(tensor.F32, whole, 41).set(func(i int) float64 { return 1e3 * float64(i-20) })
-		for name, x := range map[string]*operand{"wide": wide, "far": far} {
+		huge := newOperand(tensor.F32, whole, 4).set(func(i int) float64 { return []float64{-3e38, 3e38, -1e13, 1e20}[i] })
+		for name, x := range map[string]*operand{"wide": wide, "far": far, "huge": huge} {
 			n := x.tensor.Len()
 			c := newCase(ops.OpGELU, "form=%d/%s", form, name)
 			c.t, c.i[0] = [9]*operand{c.out(whole, n), x}, int64(form)

@@ -142,7 +142,7 @@ func (c *call) gelu(x float64) (y, slope float64) {
 		return x * below, below + x*math.Exp(-x*x/2)/math.Sqrt(2*math.Pi)
 	}
 	u := math.Sqrt(2/math.Pi) * (x + 0.044715*x*x*x)
-	s := sigmoid(2 * u)
+	s := sigmoid(2 * u) // 0 or 1 where u is infinite
 	y, slope = x*s, s
 	if rest := sigmoid(-2 * u); rest > 0 { // else x is too large for what follows
 		slope += x * s * rest * 2 * math.Sqrt(2/math.Pi) * (1 + 3*0.044715*x*x)
