@@ -49,16 +49,15 @@ func mergeLoRA(ctx context.Context, base, adapter, out string, scale float64, o 
 	if err := checkOut(out, GGUF, o.Replace); err != nil {
 		return nil, err
 	}
-	for path, want := range map[string]bool{base: false, adapter: true} {
-		is, err := isAdapter(path)
-		switch {
-		case err != nil:
-			return nil, err
-		case is && !want:
-			return nil, fmt.Errorf("%w: %s is an adapter; the model comes first", ErrUsage, path)
-		case !is && want:
-			return nil, fmt.Errorf("%w: %s is no adapter (a folder with adapter_config.json, or a GGUF file whose general.type is \"adapter\")", ErrUsage, path)
-		}
+	if is, err := isAdapter(base); err != nil {
+		return nil, err
+	} else if is {
+		return nil, fmt.Errorf("%w: %s is an adapter; the model comes first", ErrUsage, base)
+	}
+	if is, err := isAdapter(adapter); err != nil {
+		return nil, err
+	} else if !is {
+		return nil, fmt.Errorf("%w: %s is no adapter (a folder with adapter_config.json, or a GGUF file whose general.type is \"adapter\")", ErrUsage, adapter)
 	}
 	if o.Threads <= 0 {
 		o.Threads = runtime.GOMAXPROCS(0)
