@@ -3,12 +3,12 @@ package transformer
 import (
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"netllm/internal/measure"
 	"netllm/ops"
 	"netllm/tensor"
 	"netllm/tensor/gguf"
@@ -239,17 +239,16 @@ func TestConfigAllocation(t *testing.T) {
 
 // allocatedConfig reads a config.json and returns how many bytes that allocated.
 func allocatedConfig(data []byte) (f Config, n uint64) {
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	f, err := configFromHF(data)
-	if err == nil {
-		err = f.Validate()
-	}
-	runtime.ReadMemStats(&after)
+	var err error
+	n = measure.Allocated(func() {
+		if f, err = configFromHF(data); err == nil {
+			err = f.Validate()
+		}
+	})
 	if err != nil {
 		f = Config{}
 	}
-	return f, after.TotalAlloc - before.TotalAlloc
+	return f, n
 }
 
 // FuzzConfig looks for config.json files that panic, that allocate more than

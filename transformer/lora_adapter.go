@@ -87,29 +87,6 @@ func (a *Adapter) b(p *AdapterPair, inGGUF bool) tensor.Tensor {
 	return reorderRows(p.B, p.Layer.RowHeads, p.Layer.RopeDim, inGGUF)
 }
 
-// reorderRows returns a copy of a matrix of any type with the first dim rows of
-// each head in the order of ops.RoPEInterleaved if interleave is set, else in that
-// of ops.RoPEHalves, coming from the other one.
-func reorderRows(w tensor.Tensor, heads, dim int, interleave bool) tensor.Tensor {
-	out := tensor.New(w.DType(), w.Shape()...)
-	src, dst := w.Bytes(), out.Bytes()
-	rows := w.Dim(0)
-	size, headDim := len(src)/rows, rows/heads
-	for i := range rows {
-		from, to, j := i, i, i%headDim
-		if j < dim {
-			other := i - j + j%2*(dim/2) + j/2 // j counts pairs
-			if interleave {
-				from = other
-			} else {
-				to = other
-			}
-		}
-		copy(dst[to*size:(to+1)*size], src[from*size:])
-	}
-	return out
-}
-
 // ReadLoRA reads the adapter at path, a folder of Hugging Face's PEFT or a GGUF
 // file, for body. It fails as [OpenAdapter] does. A GGUF file needs a body that
 // tells its shape, as every [Model] does.

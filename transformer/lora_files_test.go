@@ -7,11 +7,11 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
 
+	"netllm/internal/measure"
 	"netllm/ops"
 	"netllm/tensor"
 	"netllm/tensor/gguf"
@@ -367,11 +367,8 @@ func TestAdapterGGUF(t *testing.T) {
 
 // allocatedPEFT reads an adapter as openPEFT does and returns what it allocated.
 func allocatedPEFT(text, data []byte, layers []LinearInfo) (a *Adapter, n uint64) {
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	a, _ = parsePEFT(text, data, layers)
-	runtime.ReadMemStats(&after)
-	return a, after.TotalAlloc - before.TotalAlloc
+	n = measure.Allocated(func() { a, _ = parsePEFT(text, data, layers) })
+	return a, n
 }
 
 func parsePEFT(text, data []byte, layers []LinearInfo) (*Adapter, error) {

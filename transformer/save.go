@@ -42,39 +42,33 @@ func (m *decoder) export(b ops.Backend, s *slot, dtype tensor.DType) (tensor.Ten
 	}
 	values := toFloat32(raw)
 	if m.net.base().style == ops.RoPEHalves && s.RowHeads > 0 {
-		values = interleaveRows(values, s.RowHeads, s.RopeDim)
+		values = reorderRows(values, s.RowHeads, s.RopeDim, true)
 	}
 	out := tensor.New(dtype, raw.Shape()...)
 	tensor.Quantize(dtype, out.Bytes(), values.Float32s())
 	return out, nil
 }
 
-// interleaveRows returns a matrix, or a vector of one number per row, with the rows of each head moved from the
-// order of ops.RoPEHalves to that of ops.RoPEInterleaved: row j to 2j, row
-// j+dim/2 to 2j+1, of the first dim rows of the head.
-func interleaveRows(w tensor.Tensor, heads, dim int) tensor.Tensor {
-	return moveRows(w, heads, dim, func(j int) (from, to int) { return j%2*(dim/2) + j/2, j })
-}
-
-// halveRows undoes interleaveRows.
-func halveRows(w tensor.Tensor, heads, dim int) tensor.Tensor {
-	return moveRows(w, heads, dim, func(j int) (from, to int) { return j, j%2*(dim/2) + j/2 })
-}
-
-func moveRows(w tensor.Tensor, heads, dim int, move func(j int) (from, to int)) tensor.Tensor {
+// reorderRows returns a copy of a matrix of any type, or of a vector of one number
+// for each row, with the first dim rows of each head in the order of
+// ops.RoPEInterleaved if interleave is set (row j of ops.RoPEHalves is row 2j, row
+// j+dim/2 is row 2j+1), else in that of ops.RoPEHalves, coming from the other one.
+func reorderRows(w tensor.Tensor, heads, dim int, interleave bool) tensor.Tensor {
+	out := tensor.New(w.DType(), w.Shape()...)
+	src, dst := w.Bytes(), out.Bytes()
 	rows := w.Dim(0)
-	columns, headDim := w.Len()/rows, rows/heads
-	out := tensor.New(tensor.F32, w.Shape()...)
-	src, dst := w.Float32s(), out.Float32s()
-	for h := range heads {
-		for j := range headDim {
-			from, to := j, j
-			if j < dim {
-				from, to = move(j)
+	size, headDim := len(src)/rows, rows/heads
+	for i := range rows {
+		from, to, j := i, i, i%headDim
+		if j < dim {
+			other := i - j + j%2*(dim/2) + j/2 // j counts pairs
+			if interleave {
+				from = other
+			} else {
+				to = other
 			}
-			from, to = (h*headDim+from)*columns, (h*headDim+to)*columns
-			copy(dst[to:to+columns], src[from:from+columns])
 		}
+		copy(dst[to*size:(to+1)*size], src[from*size:])
 	}
 	return out
 }

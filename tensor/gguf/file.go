@@ -6,6 +6,8 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"slices"
 	"sync"
 
@@ -156,6 +158,25 @@ func (f *File) index() {
 }
 
 func (f *File) nameAt(p place) []byte { return f.shards[p.shard].nameAt(p.pos) }
+
+// Begins reports whether the file at path begins as GGUF files do. It fails if there is no
+// such file, or none that can be mapped.
+func Begins(path string) (bool, error) {
+	switch info, err := os.Stat(path); {
+	case err != nil:
+		return false, err
+	case !info.Mode().IsRegular():
+		return false, fmt.Errorf("gguf: %s: not a regular file", path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	begin := make([]byte, len(magic))
+	_, err = io.ReadFull(f, begin)
+	return err == nil && string(begin) == magic, nil // a shorter file begins otherwise
+}
 
 // Path returns the file's name as given to [Open].
 func (f *File) Path() string { return f.path }

@@ -2,6 +2,7 @@ package gguf
 
 import (
 	"errors"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -240,5 +241,18 @@ func TestType(t *testing.T) {
 	}
 	if _, ok := typeOf(tensor.Invalid); ok {
 		t.Error("typeOf(Invalid): got a type")
+	}
+}
+
+func TestBegins(t *testing.T) {
+	for text, want := range map[string]bool{"GGUF": true, "GGUF and more": true, "GGU": false, "": false, "gguf": false, "FUGG": false} {
+		if got, err := Begins(save(t, []byte(text))); got != want || err != nil {
+			t.Errorf("%q: got %v, %v, want %v", text, got, err, want)
+		}
+	}
+	_, err := Begins(t.TempDir())
+	says(t, err, "not a regular file")
+	if _, err := Begins(filepath.Join(t.TempDir(), "none")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no file: got %v, want %v", err, fs.ErrNotExist)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"testing"
 
+	"netllm/internal/measure"
 	"netllm/tensor"
 )
 
@@ -71,7 +72,7 @@ func FuzzGGUF(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var file *File
 		var err error
-		if n := allocated(func() { file, err = Parse("fuzz.gguf", data) }); n > allowed(len(data)) {
+		if n := measure.Allocated(func() { file, err = Parse("fuzz.gguf", data) }); n > allowed(len(data)) {
 			t.Errorf("got %d bytes allocated for a file of %d", n, len(data))
 		}
 		lenient := &shard{path: "fuzz.gguf", data: data, faults: &faults{}}

@@ -6,19 +6,11 @@ package gguf
 import (
 	"fmt"
 	"math"
-	"runtime"
 	"strings"
 	"testing"
-)
 
-// allocated returns the bytes that f allocates.
-func allocated(f func()) uint64 {
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	f()
-	runtime.ReadMemStats(&after)
-	return after.TotalAlloc - before.TotalAlloc
-}
+	"netllm/internal/measure"
+)
 
 // allowed is what a file of so many bytes may allocate.
 func allowed(size int) uint64 { return 1<<20 + 2*uint64(size) }
@@ -42,7 +34,7 @@ func TestBoundedAllocation(t *testing.T) {
 	}
 	for _, c := range tests {
 		t.Run(c.name, func(t *testing.T) {
-			got := allocated(func() {
+			got := measure.Allocated(func() {
 				if f, err := Parse("x", c.data); err == nil {
 					t.Errorf("got a file with %v", f.Tensors())
 				}
@@ -95,7 +87,7 @@ func TestSmallestParts(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			var f *File
 			var err error
-			if got := allocated(func() { f, err = Parse("x", c.data) }); got > allowed(len(c.data)) {
+			if got := measure.Allocated(func() { f, err = Parse("x", c.data) }); got > allowed(len(c.data)) {
 				t.Errorf("got %d bytes allocated for a file of %d, want at most %d (%v)", got, len(c.data), allowed(len(c.data)), err)
 			}
 			if err != nil {
@@ -138,7 +130,7 @@ func TestOrdinaryAllocation(t *testing.T) {
 		parts = append(parts, b)
 	}
 	data := file(append(parts, pad, make([]byte, layers*4096))...)
-	if got := allocated(func() {
+	if got := measure.Allocated(func() {
 		if _, err := Parse("x", data); err != nil {
 			t.Error(err)
 		}

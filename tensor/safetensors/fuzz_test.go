@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"netllm/internal/measure"
 	"netllm/tensor"
 )
 
@@ -34,7 +35,7 @@ func FuzzSafetensors(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var file *File
 		var err error
-		if n := allocated(func() { file, err = Parse("fuzz", data) }); n > allowed(len(data)) {
+		if n := measure.Allocated(func() { file, err = Parse("fuzz", data) }); n > allowed(len(data)) {
 			t.Errorf("got %d bytes allocated for a file of %d", n, len(data))
 		}
 		if err != nil {
@@ -86,7 +87,7 @@ func FuzzIndex(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var listed []pair
 		var err error
-		if n := allocated(func() { listed, err = parseIndex(text) }); n > allowed(len(text)) {
+		if n := measure.Allocated(func() { listed, err = parseIndex(text) }); n > allowed(len(text)) {
 			t.Errorf("got %d bytes allocated for an index of %d", n, len(text))
 		}
 		if err != nil {

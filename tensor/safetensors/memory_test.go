@@ -7,20 +7,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"testing"
-)
 
-// allocated returns the bytes that f allocates.
-func allocated(f func()) uint64 {
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	f()
-	runtime.ReadMemStats(&after)
-	return after.TotalAlloc - before.TotalAlloc
-}
+	"netllm/internal/measure"
+)
 
 // allowed is what a header or an index of so many bytes may allocate.
 func allowed(size int) uint64 { return 1<<20 + 16*uint64(size) }
@@ -39,7 +31,7 @@ func TestBoundedAllocation(t *testing.T) {
 	}
 	for _, c := range tests {
 		t.Run(c.name, func(t *testing.T) {
-			got := allocated(func() {
+			got := measure.Allocated(func() {
 				if _, err := Parse("x", c.data); err == nil {
 					t.Error("got no error")
 				}
@@ -84,7 +76,7 @@ func TestSmallestParts(t *testing.T) {
 	for _, c := range tests {
 		t.Run(c.name, func(t *testing.T) {
 			var err error
-			if got := allocated(func() { _, err = Parse("x", c.data) }); got > allowed(len(c.data)) {
+			if got := measure.Allocated(func() { _, err = Parse("x", c.data) }); got > allowed(len(c.data)) {
 				t.Errorf("got %d bytes allocated for a file of %d, want at most %d (%v)", got, len(c.data), allowed(len(c.data)), err)
 			}
 			if err != nil && len(err.Error()) > 1000 {
@@ -103,7 +95,7 @@ func TestSmallestParts(t *testing.T) {
 	for _, c := range indexes {
 		t.Run("index of "+c.name, func(t *testing.T) {
 			var err error
-			if got := allocated(func() { _, err = parseIndex([]byte(c.text)) }); got > allowed(len(c.text)) {
+			if got := measure.Allocated(func() { _, err = parseIndex([]byte(c.text)) }); got > allowed(len(c.text)) {
 				t.Errorf("got %d bytes allocated for an index of %d, want at most %d (%v)", got, len(c.text), allowed(len(c.text)), err)
 			}
 		})
@@ -134,7 +126,7 @@ func TestManyShards(t *testing.T) {
 	total += len(index)
 	dir := save(t, files)
 	var f *File
-	if got := allocated(func() { f, err = Open(filepath.Join(dir, indexName)) }); err != nil || got > allowed(total) {
+	if got := measure.Allocated(func() { f, err = Open(filepath.Join(dir, indexName)) }); err != nil || got > allowed(total) {
 		t.Fatalf("got %d bytes allocated for %d, want at most %d (%v)", got, total, allowed(total), err)
 	}
 	defer f.Close()

@@ -117,11 +117,32 @@ func writers() []writer {
 		b := ops.NewCPU(1)
 		defer b.Close()
 		m, err := transformer.New(b, transformer.Config{Arch: "llama", Layers: 1, Width: 64, FFN: 128, Heads: 4, KVHeads: 2, HeadDim: 16,
-			Vocab: 512, MaxPositions: 64, NormEps: 1e-5, RopeTheta: 1e4, RopeDim: 16}, 1)
+			Vocab: 4096, MaxPositions: 64, NormEps: 1e-5, RopeTheta: 1e4, RopeDim: 16}, 1)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if err := m.WriteGGUF(b, "in.gguf", tensor.F32, nil, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	adapter := func(t *testing.T) {
+		t.Helper()
+		folder(t)
+		b := ops.NewCPU(1)
+		defer b.Close()
+		m, err := transformer.Load(b, "in.gguf")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		l, err := transformer.NewLoRA(b, m, transformer.LoRAConfig{Rank: 4, Alpha: 4, Targets: []string{"q_proj"}}, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Mkdir("adapter", 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Write(b, "adapter", "in"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -155,6 +176,7 @@ func writers() []writer {
 			folder(t)
 			succeed(t, "convert", "--in", "in.gguf", "--out", "hf")
 		}, []string{"convert", "--threads", "1", "--in", "hf", "--out", "out.gguf", "--type", "f32"}, []string{"out.gguf"}, opens, 1},
+		{"merge-lora", adapter, []string{"merge-lora", "--threads", "1", "in.gguf", "adapter", "--out", "out.gguf"}, []string{"out.gguf"}, opens, 1},
 	}
 }
 

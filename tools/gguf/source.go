@@ -3,9 +3,7 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -89,17 +87,8 @@ func formatOf(path string) (string, error) {
 	if info.IsDir() {
 		return formatSafetensors, nil
 	}
-	if !info.Mode().IsRegular() {
-		return "", fmt.Errorf("%s: not a regular file", path)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	magic := make([]byte, 4)
-	if _, err := io.ReadFull(f, magic); err == nil && bytes.Equal(magic, []byte("GGUF")) {
-		return formatGGUF, nil
+	if is, err := gguf.Begins(path); is || err != nil {
+		return formatGGUF, err
 	}
 	switch filepath.Ext(path) {
 	case ".safetensors", ".json":

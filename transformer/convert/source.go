@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -66,17 +65,8 @@ func FormatOf(path string) (Format, error) {
 	if info.IsDir() {
 		return HuggingFace, nil
 	}
-	if !info.Mode().IsRegular() {
-		return "", fmt.Errorf("%s: not a regular file", path)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	magic := make([]byte, 4)
-	if _, err := io.ReadFull(f, magic); err == nil && string(magic) == "GGUF" {
-		return GGUF, nil
+	if is, err := gguf.Begins(path); is || err != nil {
+		return GGUF, err
 	}
 	switch strings.ToLower(filepath.Ext(path)) {
 	case ".gguf":

@@ -9,10 +9,10 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 
+	"netllm/internal/measure"
 	"netllm/tensor/gguf"
 )
 
@@ -290,15 +290,6 @@ func TestBadLlama2C(t *testing.T) {
 	}
 }
 
-// allocated returns the bytes that f allocates in all.
-func allocated(f func()) uint64 {
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	f()
-	runtime.ReadMemStats(&after)
-	return after.TotalAlloc - before.TotalAlloc
-}
-
 // justified is what reading so many bytes may allocate.
 func justified(bytes int) uint64 { return 1<<20 + 16*uint64(bytes) }
 
@@ -365,7 +356,7 @@ func TestBoundedAllocation(t *testing.T) {
 			data := []byte(c.text)
 			var v *Vocab
 			var err error
-			n := allocated(func() { v, err = c.parse(data) })
+			n := measure.Allocated(func() { v, err = c.parse(data) })
 			t.Logf("%.1f times its %d bytes, %v", float64(n)/float64(len(data)), len(data), shorten(err))
 			if n > justified(len(data)) {
 				t.Errorf("got %d bytes allocated for %d", n, len(data))
@@ -373,7 +364,7 @@ func TestBoundedAllocation(t *testing.T) {
 			if err != nil {
 				return
 			}
-			if n := allocated(func() { _, err = New(v) }); n > 4*justified(len(data)) {
+			if n := measure.Allocated(func() { _, err = New(v) }); n > 4*justified(len(data)) {
 				t.Errorf("New: got %d bytes allocated for %d", n, len(data))
 			}
 		})

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"netllm/internal/measure"
 )
 
 // use encodes and decodes with what a parser made of a file.
@@ -31,7 +33,7 @@ func parseBounded(t *testing.T, data []byte, parse func([]byte) (*Vocab, error))
 	t.Helper()
 	var v *Vocab
 	var err error
-	if n := allocated(func() { v, err = parse(data) }); n > justified(len(data)) {
+	if n := measure.Allocated(func() { v, err = parse(data) }); n > justified(len(data)) {
 		t.Errorf("got %d bytes allocated for %d", n, len(data))
 	}
 	if err != nil {

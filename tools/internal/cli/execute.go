@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"os/signal"
 	"runtime/debug"
 	"strings"
 
@@ -88,6 +90,17 @@ func names(cmd *cobra.Command) []string {
 		}
 	}
 	return list
+}
+
+// Main is the process round a program: its arguments and streams, a context that ends at
+// Ctrl-C, and the exit code.
+func Main(run func(ctx context.Context, args []string, stdout, stderr io.Writer) int) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	go func() {
+		<-ctx.Done()
+		stop() // a second Ctrl-C ends the program at once
+	}()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
 // Execute runs the tree under root and returns the exit code. Of an error it
