@@ -90,6 +90,7 @@ func compare(t *testing.T, tok *Tokenizer, cases []vocabCase) {
 
 // The cases that llama.cpp's own tests have.
 func TestGoldenLlamaCpp(t *testing.T) {
+	golden.Data(t, "models") // or skips
 	total := 0
 	for _, name := range []string{"ggml-vocab-llama-spm.gguf", "ggml-vocab-gpt-2.gguf"} {
 		t.Run(name, func(t *testing.T) {

@@ -82,6 +82,7 @@ func TestPadding(t *testing.T) {
 
 // The same with every vocabulary there is.
 func TestGoldenRoundTrips(t *testing.T) {
+	golden.Data(t, "models") // or skips
 	cases := 0
 	for _, path := range []string{
 		"models/vocab-only-gguf/ggml-vocab-llama-spm.gguf", "models/vocab-only-gguf/ggml-vocab-gpt-2.gguf",
