@@ -89,6 +89,44 @@ func siluMulBackwardChunk(dgate, dup, dout, gate, up []float32) {
 	siluMulBackwardAVX2(&dgate[0], &dup[0], &dout[0], &gate[0], &up[0], len(dout))
 }
 
+func geluTanh(dst, x []float32) {
+	if !useAVX2 {
+		geluTanhGeneric(dst, x)
+		return
+	}
+	for i := 0; i < len(x); i += chunk {
+		geluTanhChunk(dst[i:], x[i:min(i+chunk, len(x))])
+	}
+}
+
+//go:noinline
+func geluTanhChunk(dst, x []float32) {
+	if useAVX512 {
+		geluTanhAVX512(&dst[0], &x[0], len(x))
+		return
+	}
+	geluTanhAVX2(&dst[0], &x[0], len(x))
+}
+
+func geluErf(dst, x []float32) {
+	if !useAVX2 {
+		geluErfGeneric(dst, x)
+		return
+	}
+	for i := 0; i < len(x); i += chunk {
+		geluErfChunk(dst[i:], x[i:min(i+chunk, len(x))])
+	}
+}
+
+//go:noinline
+func geluErfChunk(dst, x []float32) {
+	if useAVX512 {
+		geluErfAVX512(&dst[0], &x[0], len(x))
+		return
+	}
+	geluErfAVX2(&dst[0], &x[0], len(x))
+}
+
 // The conversion kernels take whole vectors; the generic twins, which agree with them
 // bit for bit, do the rest.
 

@@ -26,6 +26,8 @@ func f32ToBF16(dst []uint16, src []float32) { f32ToBF16Generic(dst, src) }
 func exp(dst, x []float32)                  { expGeneric(dst, x) }
 func softmaxRow(dst, x []float32) float32   { return softmaxRowGeneric(dst, x) }
 func siluMul(dst, gate, up []float32)       { siluMulGeneric(dst, gate, up) }
+func geluTanh(dst, x []float32)             { geluTanhGeneric(dst, x) }
+func geluErf(dst, x []float32)              { geluErfGeneric(dst, x) }
 func sum(x []float32) float64               { return sumGeneric(x) }
 func sumSquares(x []float32) float64        { return sumSquaresGeneric(x) }
 func maxOf(x []float32) float32             { return maxGeneric(x) }

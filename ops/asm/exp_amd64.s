@@ -116,7 +116,95 @@ DATA expConstants<>+432(SB)/4, $0x80000000
 DATA expConstants<>+436(SB)/4, $0x80000000
 DATA expConstants<>+440(SB)/4, $0x80000000
 DATA expConstants<>+444(SB)/4, $0x80000000
-GLOBL expConstants<>(SB), RODATA|NOPTR, $448
+DATA expConstants<>+448(SB)/4, $0x41600000
+DATA expConstants<>+452(SB)/4, $0x41600000
+DATA expConstants<>+456(SB)/4, $0x41600000
+DATA expConstants<>+460(SB)/4, $0x41600000
+DATA expConstants<>+464(SB)/4, $0x41600000
+DATA expConstants<>+468(SB)/4, $0x41600000
+DATA expConstants<>+472(SB)/4, $0x41600000
+DATA expConstants<>+476(SB)/4, $0x41600000
+DATA expConstants<>+480(SB)/4, $0xc1600000
+DATA expConstants<>+484(SB)/4, $0xc1600000
+DATA expConstants<>+488(SB)/4, $0xc1600000
+DATA expConstants<>+492(SB)/4, $0xc1600000
+DATA expConstants<>+496(SB)/4, $0xc1600000
+DATA expConstants<>+500(SB)/4, $0xc1600000
+DATA expConstants<>+504(SB)/4, $0xc1600000
+DATA expConstants<>+508(SB)/4, $0xc1600000
+DATA expConstants<>+512(SB)/4, $0x3fcc422a
+DATA expConstants<>+516(SB)/4, $0x3fcc422a
+DATA expConstants<>+520(SB)/4, $0x3fcc422a
+DATA expConstants<>+524(SB)/4, $0x3fcc422a
+DATA expConstants<>+528(SB)/4, $0x3fcc422a
+DATA expConstants<>+532(SB)/4, $0x3fcc422a
+DATA expConstants<>+536(SB)/4, $0x3fcc422a
+DATA expConstants<>+540(SB)/4, $0x3fcc422a
+DATA expConstants<>+544(SB)/4, $0x3d922279
+DATA expConstants<>+548(SB)/4, $0x3d922279
+DATA expConstants<>+552(SB)/4, $0x3d922279
+DATA expConstants<>+556(SB)/4, $0x3d922279
+DATA expConstants<>+560(SB)/4, $0x3d922279
+DATA expConstants<>+564(SB)/4, $0x3d922279
+DATA expConstants<>+568(SB)/4, $0x3d922279
+DATA expConstants<>+572(SB)/4, $0x3d922279
+DATA expConstants<>+576(SB)/4, $0xbf000000
+DATA expConstants<>+580(SB)/4, $0xbf000000
+DATA expConstants<>+584(SB)/4, $0xbf000000
+DATA expConstants<>+588(SB)/4, $0xbf000000
+DATA expConstants<>+592(SB)/4, $0xbf000000
+DATA expConstants<>+596(SB)/4, $0xbf000000
+DATA expConstants<>+600(SB)/4, $0xbf000000
+DATA expConstants<>+604(SB)/4, $0xbf000000
+DATA expConstants<>+608(SB)/4, $0x3e6d3388
+DATA expConstants<>+612(SB)/4, $0x3e6d3388
+DATA expConstants<>+616(SB)/4, $0x3e6d3388
+DATA expConstants<>+620(SB)/4, $0x3e6d3388
+DATA expConstants<>+624(SB)/4, $0x3e6d3388
+DATA expConstants<>+628(SB)/4, $0x3e6d3388
+DATA expConstants<>+632(SB)/4, $0x3e6d3388
+DATA expConstants<>+636(SB)/4, $0x3e6d3388
+DATA expConstants<>+640(SB)/4, $0x3f07dc22
+DATA expConstants<>+644(SB)/4, $0x3f07dc22
+DATA expConstants<>+648(SB)/4, $0x3f07dc22
+DATA expConstants<>+652(SB)/4, $0x3f07dc22
+DATA expConstants<>+656(SB)/4, $0x3f07dc22
+DATA expConstants<>+660(SB)/4, $0x3f07dc22
+DATA expConstants<>+664(SB)/4, $0x3f07dc22
+DATA expConstants<>+668(SB)/4, $0x3f07dc22
+DATA expConstants<>+672(SB)/4, $0xbf3a00e3
+DATA expConstants<>+676(SB)/4, $0xbf3a00e3
+DATA expConstants<>+680(SB)/4, $0xbf3a00e3
+DATA expConstants<>+684(SB)/4, $0xbf3a00e3
+DATA expConstants<>+688(SB)/4, $0xbf3a00e3
+DATA expConstants<>+692(SB)/4, $0xbf3a00e3
+DATA expConstants<>+696(SB)/4, $0xbf3a00e3
+DATA expConstants<>+700(SB)/4, $0xbf3a00e3
+DATA expConstants<>+704(SB)/4, $0x3f35f0e3
+DATA expConstants<>+708(SB)/4, $0x3f35f0e3
+DATA expConstants<>+712(SB)/4, $0x3f35f0e3
+DATA expConstants<>+716(SB)/4, $0x3f35f0e3
+DATA expConstants<>+720(SB)/4, $0x3f35f0e3
+DATA expConstants<>+724(SB)/4, $0x3f35f0e3
+DATA expConstants<>+728(SB)/4, $0x3f35f0e3
+DATA expConstants<>+732(SB)/4, $0x3f35f0e3
+DATA expConstants<>+736(SB)/4, $0xbe11a98e
+DATA expConstants<>+740(SB)/4, $0xbe11a98e
+DATA expConstants<>+744(SB)/4, $0xbe11a98e
+DATA expConstants<>+748(SB)/4, $0xbe11a98e
+DATA expConstants<>+752(SB)/4, $0xbe11a98e
+DATA expConstants<>+756(SB)/4, $0xbe11a98e
+DATA expConstants<>+760(SB)/4, $0xbe11a98e
+DATA expConstants<>+764(SB)/4, $0xbe11a98e
+DATA expConstants<>+768(SB)/4, $0x3e027906
+DATA expConstants<>+772(SB)/4, $0x3e027906
+DATA expConstants<>+776(SB)/4, $0x3e027906
+DATA expConstants<>+780(SB)/4, $0x3e027906
+DATA expConstants<>+784(SB)/4, $0x3e027906
+DATA expConstants<>+788(SB)/4, $0x3e027906
+DATA expConstants<>+792(SB)/4, $0x3e027906
+DATA expConstants<>+796(SB)/4, $0x3e027906
+GLOBL expConstants<>(SB), RODATA|NOPTR, $800
 
 // func expAVX512(dst *float32, x *float32, n int)
 // Requires: AVX, AVX512F
@@ -543,6 +631,262 @@ vectors1end:
 	VMOVUPS.Z    (DI), K1, Z4
 	VFMADD231PS  Z2, Z3, Z4
 	VMOVUPS      Z4, K1, (DI)
+
+done:
+	VZEROUPPER
+	RET
+
+// func geluTanhAVX512(dst *float32, x *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·geluTanhAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), CX
+	SUBQ $+16, CX
+	JLT  vectors1end
+
+vectors1:
+	VMOVUPS      (SI), Z0
+	VBROADCASTSS expConstants<>+480(SB), Z1
+	VMAXPS       Z0, Z1, Z0
+	VBROADCASTSS expConstants<>+448(SB), Z1
+	VMINPS       Z0, Z1, Z1
+	VMULPS       Z1, Z1, Z2
+	VBROADCASTSS expConstants<>+544(SB), Z3
+	VMULPS       Z3, Z2, Z2
+	VBROADCASTSS expConstants<>+512(SB), Z3
+	VADDPS       Z3, Z2, Z2
+	VMULPS       Z1, Z2, Z2
+	VBROADCASTSS expConstants<>+416(SB), Z3
+	VXORPS       Z2, Z3, Z3
+
+	// t = n + magic, r = n
+	VBROADCASTSS     expConstants<>+0(SB), Z4
+	VFMADD231PS.BCST expConstants<>+32(SB), Z3, Z4
+	VSUBPS.BCST      expConstants<>+0(SB), Z4, Z6
+
+	// p = r, then r = x - n*ln 2 in two steps
+	VMOVAPS           Z6, Z5
+	VMOVAPS           Z3, Z6
+	VFNMADD231PS.BCST expConstants<>+64(SB), Z5, Z6
+	VFNMADD231PS.BCST expConstants<>+96(SB), Z5, Z6
+
+	// p = 1 + r*(1 + r*q(r))
+	VBROADCASTSS     expConstants<>+288(SB), Z5
+	VFMADD213PS.BCST expConstants<>+256(SB), Z6, Z5
+	VFMADD213PS.BCST expConstants<>+224(SB), Z6, Z5
+	VFMADD213PS.BCST expConstants<>+192(SB), Z6, Z5
+	VFMADD213PS.BCST expConstants<>+160(SB), Z6, Z5
+	VFMADD213PS.BCST expConstants<>+128(SB), Z6, Z5
+	VFMADD213PS.BCST expConstants<>+128(SB), Z6, Z5
+
+	// Add n to the exponent; 0 below, +Inf above the range, NaN as it came.
+	VPSLLD       $0x17, Z4, Z4
+	VCMPPS.BCST  $0x05, expConstants<>+320(SB), Z3, K2
+	VPADDD.Z     Z4, Z5, K2, Z5
+	VCMPPS.BCST  $0x06, expConstants<>+352(SB), Z3, K3
+	VMULPS.BCST  expConstants<>+384(SB), Z3, K3, Z5
+	VBROADCASTSS expConstants<>+128(SB), Z3
+	VADDPS       Z3, Z5, Z5
+	VDIVPS       Z5, Z3, Z5
+	VMULPS       Z0, Z5, Z5
+	VMOVUPS      Z5, (DI)
+	ADDQ         $+64, DI
+	ADDQ         $+64, SI
+	SUBQ         $+16, CX
+	JGE          vectors1
+
+vectors1end:
+	ADDQ         $+16, CX
+	JZ           done
+	MOVL         $0x00000001, AX
+	SHLL         CL, AX
+	DECL         AX
+	KMOVW        AX, K1
+	VMOVUPS.Z    (SI), K1, Z0
+	VBROADCASTSS expConstants<>+480(SB), Z1
+	VMAXPS       Z0, Z1, Z0
+	VBROADCASTSS expConstants<>+448(SB), Z1
+	VMINPS       Z0, Z1, Z1
+	VMULPS       Z1, Z1, Z2
+	VBROADCASTSS expConstants<>+544(SB), Z3
+	VMULPS       Z3, Z2, Z2
+	VBROADCASTSS expConstants<>+512(SB), Z3
+	VADDPS       Z3, Z2, Z2
+	VMULPS       Z1, Z2, Z2
+	VBROADCASTSS expConstants<>+416(SB), Z3
+	VXORPS       Z2, Z3, Z3
+
+	// t = n + magic, r = n
+	VBROADCASTSS     expConstants<>+0(SB), Z4
+	VFMADD231PS.BCST expConstants<>+32(SB), Z3, Z4
+	VSUBPS.BCST      expConstants<>+0(SB), Z4, Z6
+
+	// p = r, then r = x - n*ln 2 in two steps
+	VMOVAPS           Z6, Z5
+	VMOVAPS           Z3, Z6
+	VFNMADD231PS.BCST expConstants<>+64(SB), Z5, Z6
+	VFNMADD231PS.BCST expConstants<>+96(SB), Z5, Z6
+
+	// p = 1 + r*(1 + r*q(r))
+	VBROADCASTSS     expConstants<>+288(SB), Z5
+	VFMADD213PS.BCST expConstants<>+256(SB), Z6, Z5
+	VFMADD213PS.BCST expConstants<>+224(SB), Z6, Z5
+	VFMADD213PS.BCST expConstants<>+192(SB), Z6, Z5
+	VFMADD213PS.BCST expConstants<>+160(SB), Z6, Z5
+	VFMADD213PS.BCST expConstants<>+128(SB), Z6, Z5
+	VFMADD213PS.BCST expConstants<>+128(SB), Z6, Z5
+
+	// Add n to the exponent; 0 below, +Inf above the range, NaN as it came.
+	VPSLLD       $0x17, Z4, Z4
+	VCMPPS.BCST  $0x05, expConstants<>+320(SB), Z3, K2
+	VPADDD.Z     Z4, Z5, K2, Z5
+	VCMPPS.BCST  $0x06, expConstants<>+352(SB), Z3, K3
+	VMULPS.BCST  expConstants<>+384(SB), Z3, K3, Z5
+	VBROADCASTSS expConstants<>+128(SB), Z3
+	VADDPS       Z3, Z5, Z5
+	VDIVPS       Z5, Z3, Z5
+	VMULPS       Z0, Z5, Z5
+	VMOVUPS      Z5, K1, (DI)
+
+done:
+	VZEROUPPER
+	RET
+
+// func geluErfAVX512(dst *float32, x *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·geluErfAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), CX
+	SUBQ $+16, CX
+	JLT  vectors1end
+
+vectors1:
+	VMOVUPS      (SI), Z0
+	VBROADCASTSS expConstants<>+480(SB), Z1
+	VMAXPS       Z0, Z1, Z0
+	VBROADCASTSS expConstants<>+448(SB), Z1
+	VMINPS       Z0, Z1, Z1
+	VMULPS       Z1, Z1, Z2
+	VBROADCASTSS expConstants<>+576(SB), Z4
+	VMULPS       Z4, Z2, Z2
+
+	// t = n + magic, r = n
+	VBROADCASTSS     expConstants<>+0(SB), Z4
+	VFMADD231PS.BCST expConstants<>+32(SB), Z2, Z4
+	VSUBPS.BCST      expConstants<>+0(SB), Z4, Z5
+
+	// p = r, then r = x - n*ln 2 in two steps
+	VMOVAPS           Z5, Z3
+	VMOVAPS           Z2, Z5
+	VFNMADD231PS.BCST expConstants<>+64(SB), Z3, Z5
+	VFNMADD231PS.BCST expConstants<>+96(SB), Z3, Z5
+
+	// p = 1 + r*(1 + r*q(r))
+	VBROADCASTSS     expConstants<>+288(SB), Z3
+	VFMADD213PS.BCST expConstants<>+256(SB), Z5, Z3
+	VFMADD213PS.BCST expConstants<>+224(SB), Z5, Z3
+	VFMADD213PS.BCST expConstants<>+192(SB), Z5, Z3
+	VFMADD213PS.BCST expConstants<>+160(SB), Z5, Z3
+	VFMADD213PS.BCST expConstants<>+128(SB), Z5, Z3
+	VFMADD213PS.BCST expConstants<>+128(SB), Z5, Z3
+
+	// Add n to the exponent; 0 below, +Inf above the range, NaN as it came.
+	VPSLLD      $0x17, Z4, Z4
+	VCMPPS.BCST $0x05, expConstants<>+320(SB), Z2, K2
+	VPADDD.Z    Z4, Z3, K2, Z3
+	VCMPPS.BCST $0x06, expConstants<>+352(SB), Z2, K3
+	VMULPS.BCST expConstants<>+384(SB), Z2, K3, Z3
+
+	// t = 1/(1 + p*abs(u))
+	VBROADCASTSS     expConstants<>+416(SB), Z4
+	VANDNPS          Z1, Z4, Z2
+	VBROADCASTSS     expConstants<>+608(SB), Z4
+	VMULPS           Z4, Z2, Z2
+	VBROADCASTSS     expConstants<>+128(SB), Z4
+	VADDPS           Z4, Z2, Z2
+	VDIVPS           Z2, Z4, Z2
+	VBROADCASTSS     expConstants<>+640(SB), Z5
+	VFMADD213PS.BCST expConstants<>+672(SB), Z2, Z5
+	VFMADD213PS.BCST expConstants<>+704(SB), Z2, Z5
+	VFMADD213PS.BCST expConstants<>+736(SB), Z2, Z5
+	VFMADD213PS.BCST expConstants<>+768(SB), Z2, Z5
+	VMULPS           Z2, Z5, Z5
+	VMULPS           Z5, Z3, Z3
+	VSUBPS           Z3, Z4, Z4
+	VPMOVD2M         Z1, K2
+	VBLENDMPS        Z3, Z4, K2, Z3
+	VMULPS           Z0, Z3, Z3
+	VMOVUPS          Z3, (DI)
+	ADDQ             $+64, DI
+	ADDQ             $+64, SI
+	SUBQ             $+16, CX
+	JGE              vectors1
+
+vectors1end:
+	ADDQ         $+16, CX
+	JZ           done
+	MOVL         $0x00000001, AX
+	SHLL         CL, AX
+	DECL         AX
+	KMOVW        AX, K1
+	VMOVUPS.Z    (SI), K1, Z0
+	VBROADCASTSS expConstants<>+480(SB), Z1
+	VMAXPS       Z0, Z1, Z0
+	VBROADCASTSS expConstants<>+448(SB), Z1
+	VMINPS       Z0, Z1, Z1
+	VMULPS       Z1, Z1, Z2
+	VBROADCASTSS expConstants<>+576(SB), Z4
+	VMULPS       Z4, Z2, Z2
+
+	// t = n + magic, r = n
+	VBROADCASTSS     expConstants<>+0(SB), Z4
+	VFMADD231PS.BCST expConstants<>+32(SB), Z2, Z4
+	VSUBPS.BCST      expConstants<>+0(SB), Z4, Z5
+
+	// p = r, then r = x - n*ln 2 in two steps
+	VMOVAPS           Z5, Z3
+	VMOVAPS           Z2, Z5
+	VFNMADD231PS.BCST expConstants<>+64(SB), Z3, Z5
+	VFNMADD231PS.BCST expConstants<>+96(SB), Z3, Z5
+
+	// p = 1 + r*(1 + r*q(r))
+	VBROADCASTSS     expConstants<>+288(SB), Z3
+	VFMADD213PS.BCST expConstants<>+256(SB), Z5, Z3
+	VFMADD213PS.BCST expConstants<>+224(SB), Z5, Z3
+	VFMADD213PS.BCST expConstants<>+192(SB), Z5, Z3
+	VFMADD213PS.BCST expConstants<>+160(SB), Z5, Z3
+	VFMADD213PS.BCST expConstants<>+128(SB), Z5, Z3
+	VFMADD213PS.BCST expConstants<>+128(SB), Z5, Z3
+
+	// Add n to the exponent; 0 below, +Inf above the range, NaN as it came.
+	VPSLLD      $0x17, Z4, Z4
+	VCMPPS.BCST $0x05, expConstants<>+320(SB), Z2, K2
+	VPADDD.Z    Z4, Z3, K2, Z3
+	VCMPPS.BCST $0x06, expConstants<>+352(SB), Z2, K3
+	VMULPS.BCST expConstants<>+384(SB), Z2, K3, Z3
+
+	// t = 1/(1 + p*abs(u))
+	VBROADCASTSS     expConstants<>+416(SB), Z4
+	VANDNPS          Z1, Z4, Z2
+	VBROADCASTSS     expConstants<>+608(SB), Z4
+	VMULPS           Z4, Z2, Z2
+	VBROADCASTSS     expConstants<>+128(SB), Z4
+	VADDPS           Z4, Z2, Z2
+	VDIVPS           Z2, Z4, Z2
+	VBROADCASTSS     expConstants<>+640(SB), Z5
+	VFMADD213PS.BCST expConstants<>+672(SB), Z2, Z5
+	VFMADD213PS.BCST expConstants<>+704(SB), Z2, Z5
+	VFMADD213PS.BCST expConstants<>+736(SB), Z2, Z5
+	VFMADD213PS.BCST expConstants<>+768(SB), Z2, Z5
+	VMULPS           Z2, Z5, Z5
+	VMULPS           Z5, Z3, Z3
+	VSUBPS           Z3, Z4, Z4
+	VPMOVD2M         Z1, K2
+	VBLENDMPS        Z3, Z4, K2, Z3
+	VMULPS           Z0, Z3, Z3
+	VMOVUPS          Z3, K1, (DI)
 
 done:
 	VZEROUPPER
@@ -997,6 +1341,266 @@ vectors1end:
 	VMASKMOVPS   (DI), Y15, Y4
 	VFMADD231PS  Y2, Y3, Y4
 	VMASKMOVPS   Y4, Y15, (DI)
+
+done:
+	VZEROUPPER
+	RET
+
+// func geluTanhAVX2(dst *float32, x *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·geluTanhAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), CX
+	SUBQ $+8, CX
+	JLT  vectors1end
+
+vectors1:
+	VMOVUPS      (SI), Y0
+	VBROADCASTSS expConstants<>+480(SB), Y1
+	VMAXPS       Y0, Y1, Y0
+	VBROADCASTSS expConstants<>+448(SB), Y1
+	VMINPS       Y0, Y1, Y1
+	VMULPS       Y1, Y1, Y2
+	VBROADCASTSS expConstants<>+544(SB), Y3
+	VMULPS       Y3, Y2, Y2
+	VBROADCASTSS expConstants<>+512(SB), Y3
+	VADDPS       Y3, Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VBROADCASTSS expConstants<>+416(SB), Y3
+	VXORPS       Y2, Y3, Y3
+
+	// t = n + magic, r = n
+	VBROADCASTSS expConstants<>+0(SB), Y4
+	VFMADD231PS  expConstants<>+32(SB), Y3, Y4
+	VSUBPS       expConstants<>+0(SB), Y4, Y6
+
+	// p = r, then r = x - n*ln 2 in two steps
+	VMOVAPS      Y6, Y5
+	VMOVAPS      Y3, Y6
+	VFNMADD231PS expConstants<>+64(SB), Y5, Y6
+	VFNMADD231PS expConstants<>+96(SB), Y5, Y6
+
+	// p = 1 + r*(1 + r*q(r))
+	VBROADCASTSS expConstants<>+288(SB), Y5
+	VFMADD213PS  expConstants<>+256(SB), Y6, Y5
+	VFMADD213PS  expConstants<>+224(SB), Y6, Y5
+	VFMADD213PS  expConstants<>+192(SB), Y6, Y5
+	VFMADD213PS  expConstants<>+160(SB), Y6, Y5
+	VFMADD213PS  expConstants<>+128(SB), Y6, Y5
+	VFMADD213PS  expConstants<>+128(SB), Y6, Y5
+
+	// Add n to the exponent; 0 below, +Inf above the range, NaN as it came.
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       Y4, Y5, Y5
+	VCMPPS       $0x05, expConstants<>+320(SB), Y3, Y4
+	VANDPS       Y4, Y5, Y5
+	VCMPPS       $0x06, expConstants<>+352(SB), Y3, Y4
+	VMULPS       expConstants<>+384(SB), Y3, Y6
+	VBLENDVPS    Y4, Y6, Y5, Y5
+	VBROADCASTSS expConstants<>+128(SB), Y3
+	VADDPS       Y3, Y5, Y5
+	VDIVPS       Y5, Y3, Y5
+	VMULPS       Y0, Y5, Y5
+	VMOVUPS      Y5, (DI)
+	ADDQ         $+32, DI
+	ADDQ         $+32, SI
+	SUBQ         $+8, CX
+	JGE          vectors1
+
+vectors1end:
+	ADDQ         $+8, CX
+	JZ           done
+	LEAQ         laneMasks<>+0(SB), AX
+	NEGQ         CX
+	VMOVUPS      64(AX)(CX*4), Y15
+	VMASKMOVPS   (SI), Y15, Y0
+	VBROADCASTSS expConstants<>+480(SB), Y1
+	VMAXPS       Y0, Y1, Y0
+	VBROADCASTSS expConstants<>+448(SB), Y1
+	VMINPS       Y0, Y1, Y1
+	VMULPS       Y1, Y1, Y2
+	VBROADCASTSS expConstants<>+544(SB), Y3
+	VMULPS       Y3, Y2, Y2
+	VBROADCASTSS expConstants<>+512(SB), Y3
+	VADDPS       Y3, Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VBROADCASTSS expConstants<>+416(SB), Y3
+	VXORPS       Y2, Y3, Y3
+
+	// t = n + magic, r = n
+	VBROADCASTSS expConstants<>+0(SB), Y4
+	VFMADD231PS  expConstants<>+32(SB), Y3, Y4
+	VSUBPS       expConstants<>+0(SB), Y4, Y6
+
+	// p = r, then r = x - n*ln 2 in two steps
+	VMOVAPS      Y6, Y5
+	VMOVAPS      Y3, Y6
+	VFNMADD231PS expConstants<>+64(SB), Y5, Y6
+	VFNMADD231PS expConstants<>+96(SB), Y5, Y6
+
+	// p = 1 + r*(1 + r*q(r))
+	VBROADCASTSS expConstants<>+288(SB), Y5
+	VFMADD213PS  expConstants<>+256(SB), Y6, Y5
+	VFMADD213PS  expConstants<>+224(SB), Y6, Y5
+	VFMADD213PS  expConstants<>+192(SB), Y6, Y5
+	VFMADD213PS  expConstants<>+160(SB), Y6, Y5
+	VFMADD213PS  expConstants<>+128(SB), Y6, Y5
+	VFMADD213PS  expConstants<>+128(SB), Y6, Y5
+
+	// Add n to the exponent; 0 below, +Inf above the range, NaN as it came.
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       Y4, Y5, Y5
+	VCMPPS       $0x05, expConstants<>+320(SB), Y3, Y4
+	VANDPS       Y4, Y5, Y5
+	VCMPPS       $0x06, expConstants<>+352(SB), Y3, Y4
+	VMULPS       expConstants<>+384(SB), Y3, Y6
+	VBLENDVPS    Y4, Y6, Y5, Y5
+	VBROADCASTSS expConstants<>+128(SB), Y3
+	VADDPS       Y3, Y5, Y5
+	VDIVPS       Y5, Y3, Y5
+	VMULPS       Y0, Y5, Y5
+	VMASKMOVPS   Y5, Y15, (DI)
+
+done:
+	VZEROUPPER
+	RET
+
+// func geluErfAVX2(dst *float32, x *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·geluErfAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), CX
+	SUBQ $+8, CX
+	JLT  vectors1end
+
+vectors1:
+	VMOVUPS      (SI), Y0
+	VBROADCASTSS expConstants<>+480(SB), Y1
+	VMAXPS       Y0, Y1, Y0
+	VBROADCASTSS expConstants<>+448(SB), Y1
+	VMINPS       Y0, Y1, Y1
+	VMULPS       Y1, Y1, Y2
+	VBROADCASTSS expConstants<>+576(SB), Y4
+	VMULPS       Y4, Y2, Y2
+
+	// t = n + magic, r = n
+	VBROADCASTSS expConstants<>+0(SB), Y4
+	VFMADD231PS  expConstants<>+32(SB), Y2, Y4
+	VSUBPS       expConstants<>+0(SB), Y4, Y5
+
+	// p = r, then r = x - n*ln 2 in two steps
+	VMOVAPS      Y5, Y3
+	VMOVAPS      Y2, Y5
+	VFNMADD231PS expConstants<>+64(SB), Y3, Y5
+	VFNMADD231PS expConstants<>+96(SB), Y3, Y5
+
+	// p = 1 + r*(1 + r*q(r))
+	VBROADCASTSS expConstants<>+288(SB), Y3
+	VFMADD213PS  expConstants<>+256(SB), Y5, Y3
+	VFMADD213PS  expConstants<>+224(SB), Y5, Y3
+	VFMADD213PS  expConstants<>+192(SB), Y5, Y3
+	VFMADD213PS  expConstants<>+160(SB), Y5, Y3
+	VFMADD213PS  expConstants<>+128(SB), Y5, Y3
+	VFMADD213PS  expConstants<>+128(SB), Y5, Y3
+
+	// Add n to the exponent; 0 below, +Inf above the range, NaN as it came.
+	VPSLLD    $0x17, Y4, Y4
+	VPADDD    Y4, Y3, Y3
+	VCMPPS    $0x05, expConstants<>+320(SB), Y2, Y4
+	VANDPS    Y4, Y3, Y3
+	VCMPPS    $0x06, expConstants<>+352(SB), Y2, Y4
+	VMULPS    expConstants<>+384(SB), Y2, Y5
+	VBLENDVPS Y4, Y5, Y3, Y3
+
+	// t = 1/(1 + p*abs(u))
+	VBROADCASTSS expConstants<>+416(SB), Y4
+	VANDNPS      Y1, Y4, Y2
+	VBROADCASTSS expConstants<>+608(SB), Y4
+	VMULPS       Y4, Y2, Y2
+	VBROADCASTSS expConstants<>+128(SB), Y4
+	VADDPS       Y4, Y2, Y2
+	VDIVPS       Y2, Y4, Y2
+	VBROADCASTSS expConstants<>+640(SB), Y5
+	VFMADD213PS  expConstants<>+672(SB), Y2, Y5
+	VFMADD213PS  expConstants<>+704(SB), Y2, Y5
+	VFMADD213PS  expConstants<>+736(SB), Y2, Y5
+	VFMADD213PS  expConstants<>+768(SB), Y2, Y5
+	VMULPS       Y2, Y5, Y5
+	VMULPS       Y5, Y3, Y3
+	VSUBPS       Y3, Y4, Y4
+	VBLENDVPS    Y1, Y3, Y4, Y3
+	VMULPS       Y0, Y3, Y3
+	VMOVUPS      Y3, (DI)
+	ADDQ         $+32, DI
+	ADDQ         $+32, SI
+	SUBQ         $+8, CX
+	JGE          vectors1
+
+vectors1end:
+	ADDQ         $+8, CX
+	JZ           done
+	LEAQ         laneMasks<>+0(SB), AX
+	NEGQ         CX
+	VMOVUPS      64(AX)(CX*4), Y15
+	VMASKMOVPS   (SI), Y15, Y0
+	VBROADCASTSS expConstants<>+480(SB), Y1
+	VMAXPS       Y0, Y1, Y0
+	VBROADCASTSS expConstants<>+448(SB), Y1
+	VMINPS       Y0, Y1, Y1
+	VMULPS       Y1, Y1, Y2
+	VBROADCASTSS expConstants<>+576(SB), Y4
+	VMULPS       Y4, Y2, Y2
+
+	// t = n + magic, r = n
+	VBROADCASTSS expConstants<>+0(SB), Y4
+	VFMADD231PS  expConstants<>+32(SB), Y2, Y4
+	VSUBPS       expConstants<>+0(SB), Y4, Y5
+
+	// p = r, then r = x - n*ln 2 in two steps
+	VMOVAPS      Y5, Y3
+	VMOVAPS      Y2, Y5
+	VFNMADD231PS expConstants<>+64(SB), Y3, Y5
+	VFNMADD231PS expConstants<>+96(SB), Y3, Y5
+
+	// p = 1 + r*(1 + r*q(r))
+	VBROADCASTSS expConstants<>+288(SB), Y3
+	VFMADD213PS  expConstants<>+256(SB), Y5, Y3
+	VFMADD213PS  expConstants<>+224(SB), Y5, Y3
+	VFMADD213PS  expConstants<>+192(SB), Y5, Y3
+	VFMADD213PS  expConstants<>+160(SB), Y5, Y3
+	VFMADD213PS  expConstants<>+128(SB), Y5, Y3
+	VFMADD213PS  expConstants<>+128(SB), Y5, Y3
+
+	// Add n to the exponent; 0 below, +Inf above the range, NaN as it came.
+	VPSLLD    $0x17, Y4, Y4
+	VPADDD    Y4, Y3, Y3
+	VCMPPS    $0x05, expConstants<>+320(SB), Y2, Y4
+	VANDPS    Y4, Y3, Y3
+	VCMPPS    $0x06, expConstants<>+352(SB), Y2, Y4
+	VMULPS    expConstants<>+384(SB), Y2, Y5
+	VBLENDVPS Y4, Y5, Y3, Y3
+
+	// t = 1/(1 + p*abs(u))
+	VBROADCASTSS expConstants<>+416(SB), Y4
+	VANDNPS      Y1, Y4, Y2
+	VBROADCASTSS expConstants<>+608(SB), Y4
+	VMULPS       Y4, Y2, Y2
+	VBROADCASTSS expConstants<>+128(SB), Y4
+	VADDPS       Y4, Y2, Y2
+	VDIVPS       Y2, Y4, Y2
+	VBROADCASTSS expConstants<>+640(SB), Y5
+	VFMADD213PS  expConstants<>+672(SB), Y2, Y5
+	VFMADD213PS  expConstants<>+704(SB), Y2, Y5
+	VFMADD213PS  expConstants<>+736(SB), Y2, Y5
+	VFMADD213PS  expConstants<>+768(SB), Y2, Y5
+	VMULPS       Y2, Y5, Y5
+	VMULPS       Y5, Y3, Y3
+	VSUBPS       Y3, Y4, Y4
+	VBLENDVPS    Y1, Y3, Y4, Y3
+	VMULPS       Y0, Y3, Y3
+	VMASKMOVPS   Y3, Y15, (DI)
 
 done:
 	VZEROUPPER

@@ -43,6 +43,33 @@ func siluMulAVX512(dst *float32, gate *float32, up *float32, n int)
 //go:noescape
 func siluMulBackwardAVX512(dgate *float32, dup *float32, dout *float32, gate *float32, up *float32, n int)
 
+// geluTanhAVX512 computes GELU by its approximation:
+//
+//	for i := range n {
+//		v := max(x[i], -14)
+//		u := min(v, 14)
+//		dst[i] = v / (1 + exp(-2*sqrt(2/pi)*(u + 0.044715*u*u*u)))
+//	}
+//
+//go:noescape
+func geluTanhAVX512(dst *float32, x *float32, n int)
+
+// geluErfAVX512 computes GELU:
+//
+//	for i := range n {
+//		v := max(x[i], -14)
+//		u := min(v, 14)
+//		t := 1 / (1 + p*abs(u))
+//		below := exp(-u*u/2) * t*(a[0]+t*(a[1]+t*(a[2]+t*(a[3]+t*a[4])))) // -abs(u)
+//		if u >= 0 {
+//			below = 1 - below
+//		}
+//		dst[i] = v * below
+//	}
+//
+//go:noescape
+func geluErfAVX512(dst *float32, x *float32, n int)
+
 // expAVX2 computes exponentials:
 //
 //	for i := range n {
@@ -81,3 +108,30 @@ func siluMulAVX2(dst *float32, gate *float32, up *float32, n int)
 //
 //go:noescape
 func siluMulBackwardAVX2(dgate *float32, dup *float32, dout *float32, gate *float32, up *float32, n int)
+
+// geluTanhAVX2 computes GELU by its approximation:
+//
+//	for i := range n {
+//		v := max(x[i], -14)
+//		u := min(v, 14)
+//		dst[i] = v / (1 + exp(-2*sqrt(2/pi)*(u + 0.044715*u*u*u)))
+//	}
+//
+//go:noescape
+func geluTanhAVX2(dst *float32, x *float32, n int)
+
+// geluErfAVX2 computes GELU:
+//
+//	for i := range n {
+//		v := max(x[i], -14)
+//		u := min(v, 14)
+//		t := 1 / (1 + p*abs(u))
+//		below := exp(-u*u/2) * t*(a[0]+t*(a[1]+t*(a[2]+t*(a[3]+t*a[4])))) // -abs(u)
+//		if u >= 0 {
+//			below = 1 - below
+//		}
+//		dst[i] = v * below
+//	}
+//
+//go:noescape
+func geluErfAVX2(dst *float32, x *float32, n int)

@@ -61,9 +61,15 @@ type exper struct {
 func expFile(g *gen) {
 	table := g.StaticGlobal("expConstants")
 	g.DataAttributes(attr.RODATA | attr.NOPTR)
-	for c := range constants {
+	for c := range allConstants {
+		v := float32(0)
+		if c < constants {
+			v = expConstant(c)
+		} else {
+			v = geluConstant(c)
+		}
 		for i := range 8 {
-			g.AddDatum(32*c+4*i, operand.U32(math.Float32bits(expConstant(c))))
+			g.AddDatum(32*c+4*i, operand.U32(math.Float32bits(v)))
 		}
 	}
 	for _, i := range isas {
@@ -72,6 +78,8 @@ func expFile(g *gen) {
 		e.expSum()
 		e.siluMul()
 		e.siluMulBackward()
+		e.geluTanh()
+		e.geluErf()
 	}
 }
 
