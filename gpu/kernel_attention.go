@@ -22,6 +22,7 @@ func (b *Backend) attention(a *ops.Args) {
 	if a.T[1].Len() == 0 {
 		return
 	}
+	a = b.unmasked(a, a.T[1])
 	if before := a.I[0] + 1 - a.I[1]; a.I[1] > 0 && before > 0 { // keys that no window reaches
 		b.windowed = *a
 		a = &b.windowed
@@ -51,7 +52,7 @@ func (b *Backend) attentionForward(a *ops.Args) {
 	d.writeStats(a.T[4])
 	d.steps(a.T[0], a.T[1], a.T[2], a.T[3])
 	d.steps(a.T[4])
-	d.int(s.rows, s.group, s.past, s.window, s.keys, s.d, x.slices)
+	d.int(s.rows, s.group, s.past, s.causal, s.window, s.keys, s.d, x.slices)
 	d.flag(!a.T[4].IsZero())
 	d.float(a.F[0])
 	d.run(x.count, s.kvHeads, s.batch*x.slices)
@@ -86,7 +87,7 @@ func (b *Backend) attentionDecode(a *ops.Args) bool {
 	}
 	d.steps(a.T[0], a.T[1], a.T[2], a.T[3])
 	d.steps(a.T[4])
-	d.int(s.rows, s.group, s.past, s.window, s.keys, s.d)
+	d.int(s.rows, s.group, s.past, s.causal, s.window, s.keys, s.d)
 	d.flag(!a.T[4].IsZero())
 	d.int(s.batch, s.kvHeads, parts, span)
 	d.float(a.F[0])
@@ -127,6 +128,18 @@ type attentionSizes struct {
 	batch, kvHeads, group, rows, d int
 	past, keys, allKeys            int // keys are those up to the last that a query sees
 	window                         int // keys that a query sees at most
+	causal                         int // keys that a query sees more than the one before it: 1, or 0 without a mask
+}
+
+// unmasked returns a call without a mask as the kernels here take it: I1 is less than zero by
+// the number of keys, which all queries see, whatever part of them a call is for.
+func (b *Backend) unmasked(a *ops.Args, queries tensor.Tensor) *ops.Args {
+	if a.I[1] >= 0 {
+		return a
+	}
+	b.windowed = *a
+	b.windowed.I[1] = -(a.I[0] + int64(queries.Dim(1)))
+	return &b.windowed
 }
 
 // attentionSizesOf takes I0 and I1 of a call with these queries and keys.
@@ -134,6 +147,11 @@ func attentionSizesOf(q, k tensor.Tensor, a *ops.Args) attentionSizes {
 	group := q.Dim(2) / k.Dim(2)
 	s := attentionSizes{batch: q.Dim(0), kvHeads: k.Dim(2), group: group, rows: q.Dim(1) * group, d: q.Dim(3),
 		past: int(a.I[0]), keys: int(a.I[0]) + q.Dim(1), allKeys: k.Dim(1)}
+	s.causal = 1
+	if a.I[1] < 0 { // the kernels' past is that of the first query if it stood where the last does
+		s.keys, s.causal = int(-a.I[1]), 0
+		s.past = s.keys - 1
+	}
 	s.window = s.keys
 	if a.I[1] > 0 {
 		s.window = int(min(a.I[1], int64(s.keys)))

@@ -12,7 +12,7 @@ func (b *Backend) attentionBackward(a *ops.Args) {
 	if a.T[5].Len() == 0 {
 		return // without queries, there still are keys that no query sees
 	}
-	b.splitAttention(a, &backwardTensors, b.attentionGradients)
+	b.splitAttention(b.unmasked(a, a.T[4]), &backwardTensors, b.attentionGradients)
 }
 
 // attentionGradients computes those that are wanted.
@@ -31,7 +31,7 @@ func (b *Backend) attentionGradients(a *ops.Args) {
 		}
 		d.steps(a.T[0], a.T[4], a.T[5], a.T[6], a.T[3])
 		d.steps(a.T[8], delta)
-		d.int(s.rows, s.group, s.past, s.window, s.keys, s.d, x.slices)
+		d.int(s.rows, s.group, s.past, s.causal, s.window, s.keys, s.d, x.slices)
 		d.flag(a.Accumulates(0))
 		d.float(a.F[0])
 		d.run(x.count, s.kvHeads, s.batch*x.slices)
@@ -58,7 +58,7 @@ func (b *Backend) attentionGradients(a *ops.Args) {
 	}
 	d.steps(a.T[1], a.T[2], a.T[4], a.T[5], a.T[6], a.T[3])
 	d.steps(a.T[8], delta)
-	d.int(s.rows, s.group, s.past, s.window, s.keys, s.d, x.slices, s.allKeys)
+	d.int(s.rows, s.group, s.past, s.causal, s.window, s.keys, s.d, x.slices, s.allKeys)
 	for i := 1; i <= 2; i++ {
 		d.flag(!a.T[i].IsZero())
 		d.flag(a.Accumulates(i))

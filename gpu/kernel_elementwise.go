@@ -111,6 +111,14 @@ func byErf(a *ops.Args) uint32 {
 	return 0
 }
 
+func (b *Backend) tanh(a *ops.Args) {
+	b.each("tanh", a, a.T[0].Len(), []operand{out(a, 0), in(a.T[1])})
+}
+
+func (b *Backend) tanhBackward(a *ops.Args) {
+	b.each("tanh_backward", a, a.T[0].Len(), []operand{out(a, 0), in(a.T[1]), in(a.T[2])})
+}
+
 // dropout drops the elements that [ops.DropoutKeeps] does not keep.
 func (b *Backend) dropout(a *ops.Args) {
 	p, seed, step, call := a.F[0], uint64(a.I[0]), uint64(a.I[1]), uint32(a.I[2])
@@ -127,6 +135,11 @@ func (b *Backend) mseBackward(a *ops.Args) {
 	n := a.T[0].Len()
 	scale := float32(float64(a.F[0]) * 2 / float64(n))
 	b.each("mse_backward", a, n, []operand{out(a, 0), single(a.T[1]), in(a.T[2]), in(a.T[3])}, math.Float32bits(scale))
+}
+
+func (b *Backend) maeBackward(a *ops.Args) {
+	n := a.T[0].Len()
+	b.each("mae_backward", a, n, []operand{out(a, 0), single(a.T[1]), in(a.T[2]), in(a.T[3])}, math.Float32bits(a.F[0]/float32(n)), math.Float32bits(a.F[1]))
 }
 
 func (b *Backend) adamW(a *ops.Args) {

@@ -11,6 +11,7 @@ var (
 	totals               = rowShader{{"total", "total_subgroup"}, {"total", "total_subgroup"}}
 	totalSquares         = rowShaders("total_squares")
 	totalDistance        = rowShaders("total_distance")
+	totalAbsolute        = rowShaders("total_absolute")
 	crossEntropy         = rowShaders("cross_entropy")
 	crossEntropyBackward = plainShaders("cross_entropy_backward")
 	targetMean           = rowShader{{"target_mean", "target_mean_subgroup"}, {"target_mean", "target_mean_subgroup"}}
@@ -86,13 +87,19 @@ func (b *Backend) mse(a *ops.Args) {
 	b.total(&totalDistance, a.T[0], a.T[1], a.T[2], false, 1/float32(n))
 }
 
+func (b *Backend) mae(a *ops.Args) {
+	n := a.T[1].Len()
+	b.total(&totalAbsolute, a.T[0], a.T[1], a.T[2], false, 1/float32(n), a.F[0])
+}
+
 func (b *Backend) sumSquares(a *ops.Args) {
 	b.total(&totalSquares, a.T[0], a.T[1], tensor.Tensor{}, a.Accumulates(0), 1)
 }
 
 // total sets or adds to y [1] what the shader sums up over x, and t if it is there,
-// times scale: in one step, or with a number per workgroup between two.
-func (b *Backend) total(s *rowShader, y, x, t tensor.Tensor, add bool, scale float32) {
+// times scale: in one step, or with a number per workgroup between two. values are what the
+// shader takes beside.
+func (b *Backend) total(s *rowShader, y, x, t tensor.Tensor, add bool, scale float32, values ...float32) {
 	const share, most = 16 * rowGroup, 512 // elements of a workgroup, and workgroups
 	n := x.Len()
 	x = x.Reshape(n)
@@ -103,7 +110,7 @@ func (b *Backend) total(s *rowShader, y, x, t tensor.Tensor, add bool, scale flo
 	groups := min((step+share-1)/share, most) // of each part
 	parts := max(1, (n+step-1)/step)
 	if parts*groups == 1 {
-		b.totalPart(s, y, x, t, add, scale)
+		b.totalPart(s, y, x, t, add, scale, values...)
 		return
 	}
 	sums, _ := b.scratchSlices(parts*groups, 0)
@@ -113,13 +120,13 @@ func (b *Backend) total(s *rowShader, y, x, t tensor.Tensor, add bool, scale flo
 		if !t.IsZero() {
 			u = t.Slice(0, from, to)
 		}
-		b.totalPart(s, sums.Slice(0, i*groups, (i+1)*groups), x.Slice(0, from, to), u, false, 1)
+		b.totalPart(s, sums.Slice(0, i*groups, (i+1)*groups), x.Slice(0, from, to), u, false, 1, values...)
 	}
 	b.totalPart(&totals, y, sums, tensor.Tensor{}, add, scale)
 }
 
 // totalPart runs as many workgroups as y has elements.
-func (b *Backend) totalPart(s *rowShader, y, x, t tensor.Tensor, add bool, scale float32) {
+func (b *Backend) totalPart(s *rowShader, y, x, t tensor.Tensor, add bool, scale float32, values ...float32) {
 	n := x.Len()
 	d := b.rows(s)
 	if n > 0 {
@@ -139,5 +146,6 @@ func (b *Backend) totalPart(s *rowShader, y, x, t tensor.Tensor, add bool, scale
 	d.int(n)
 	d.flag(add)
 	d.float(scale)
+	d.float(values...)
 	d.run(y.Len(), 1, 1)
 }

@@ -58,8 +58,27 @@ func Attention(c *Context, q, k, v tensor.Tensor, past int) tensor.Tensor {
 // those, itself included (Beltagy et al. 2020): the keys past+t-window+1 to past+t.
 // A window of 0 stands for all keys.
 func AttentionWindow(c *Context, q, k, v tensor.Tensor, past, window int) tensor.Tensor {
+	if window < 0 {
+		panic(fmt.Sprintf("ops: Attention: a window of %d keys", window))
+	}
+	return attention(c, q, k, v, past, window)
+}
+
+// AttentionAll is [Attention] without a mask: each query sees all keys, of which there
+// are as many as queries.
+func AttentionAll(c *Context, q, k, v tensor.Tensor) tensor.Tensor {
+	if q.Rank() == 4 && k.Rank() == 4 && q.Dim(1) != k.Dim(1) {
+		panic(fmt.Sprintf("ops: Attention: queries %v, keys %v", q, k))
+	}
+	return attention(c, q, k, v, 0, allKeys)
+}
+
+// allKeys is the window of attention without a mask.
+const allKeys = -1
+
+func attention(c *Context, q, k, v tensor.Tensor, past, window int) tensor.Tensor {
 	if q.Rank() != 4 || k.Rank() != 4 || !k.SameShape(v) || q.Dim(0) != k.Dim(0) || q.Dim(3) != k.Dim(3) ||
-		k.Dim(2) == 0 || q.Dim(2)%k.Dim(2) != 0 || past < 0 || past+q.Dim(1) > k.Dim(1) || window < 0 {
+		k.Dim(2) == 0 || q.Dim(2)%k.Dim(2) != 0 || past < 0 || past+q.Dim(1) > k.Dim(1) {
 		panic(fmt.Sprintf("ops: Attention: queries %v at %d with a window of %d, keys %v, values %v", q, past, window, k, v))
 	}
 	for _, x := range [...]tensor.Tensor{q, k, v} {

@@ -195,7 +195,7 @@ const (
 	// uses key head h*kvHeads/heads. Query t sees keys 0 to I0+t; keys after
 	// I0+seq-1 are not read. F0 is the scale. (T4) [batch, heads, seq] gets the logarithm of the softmax's
 	// denominator. With a window I1 > 0 query t sees only keys from I0+t-I1+1 on, and keys
-	// before I0-I1+1 are not read.
+	// before I0-I1+1 are not read. With I1 = -1 every query sees all keys 0 to I0+seq-1.
 	OpAttention
 
 	// OpAttentionBackward gives the gradients (T0+), (T1+), (T2+) of
@@ -225,6 +225,23 @@ const (
 	// OpGELUBackward sets T0+ = T1 * gelu'(T2), T2 the input, I0 as there.
 	OpGELUBackward
 
+	// OpTanh sets T0 = tanh(T1). T0 may be T1.
+	OpTanh
+
+	// OpTanhBackward sets T0+ = T1 * (1-T2²), T2 the result.
+	OpTanhBackward
+
+	// OpLSTM sets T0 [n, 2w], hidden values and behind them cells, to the state that
+	// follows the state T2 [n, 2w], of which it reads the cells c alone: c' =
+	// sigmoid(T1's second w)*c + sigmoid(first)*tanh(third), h' = sigmoid(fourth)*tanh(c')
+	// for T1 [n, 4w], the gates in, forget, cell, out.
+	OpLSTM
+
+	// OpLSTMBackward gives the gradients (T0+) of the gates and (T1+) of the state
+	// before, zero for its hidden half, from the gradient T2 of the result, T3 = gates, T4 =
+	// state before.
+	OpLSTMBackward
+
 	// OpDropout sets T0+ = T1/(1-F0) for elements that stay and 0 for others.
 	// Element i is dropped with probability F0, by the counter-based
 	// generator of [DropoutKeeps] for seed I0, step I1 and call I2.
@@ -246,6 +263,14 @@ const (
 	// OpMSEBackward sets T0+ = F0 * T1[0] * 2/n * (T2-T3), T1 the gradient
 	// of the mean.
 	OpMSEBackward
+
+	// OpMAE sets T0 [1] to the mean of |d|, d = T1-T2. With a period F0 > 0 d is T1-T2,
+	// or F0 more or less than that where this is smaller in magnitude.
+	OpMAE
+
+	// OpMAEBackward sets T0+ = F0 * T1[0] * sign(d)/n, T1 the gradient of the mean, d that
+	// of OpMAE from T2, T3 and the period F1; the sign of 0 is 0.
+	OpMAEBackward
 
 	// OpSumSquares sets T0+ [1] to the sum of T1².
 	OpSumSquares
@@ -269,7 +294,8 @@ var opNames = [numOps]string{
 	"Fill", "Copy", "Add", "Mul", "AddRow", "SumRows", "MatMul", "Gather", "ScatterAdd",
 	"RMSNorm", "RMSNormBackward", "LayerNorm", "LayerNormBackward", "RoPE", "Attention",
 	"AttentionBackward", "SwiGLU", "SwiGLUBackward", "LeakyReLU", "LeakyReLUBackward",
-	"GELU", "GELUBackward", "Dropout", "CrossEntropy", "CrossEntropyBackward", "MSE", "MSEBackward", "SumSquares", "ClipFactor",
+	"GELU", "GELUBackward", "Tanh", "TanhBackward", "LSTM", "LSTMBackward",
+	"Dropout", "CrossEntropy", "CrossEntropyBackward", "MSE", "MSEBackward", "MAE", "MAEBackward", "SumSquares", "ClipFactor",
 	"Scale", "AdamW",
 }
 

@@ -139,6 +139,14 @@ func (c *CPU) Run(op Op, a *Args) {
 		c.split(cpuGELU, a, 8*a.T[0].Len())
 	case OpGELUBackward:
 		c.split(cpuGELUBackward, a, 8*a.T[0].Len())
+	case OpTanh:
+		c.split(cpuTanh, a, 8*a.T[0].Len())
+	case OpTanhBackward:
+		c.split(cpuTanhBackward, a, a.T[0].Len())
+	case OpLSTM:
+		c.split(cpuLSTM, a, 8*a.T[1].Len())
+	case OpLSTMBackward:
+		c.split(cpuLSTMBackward, a, 8*a.T[3].Len())
 	case OpDropout:
 		c.split(cpuDropout, a, 8*a.T[0].Len())
 	case OpCrossEntropy:
@@ -150,6 +158,10 @@ func (c *CPU) Run(op Op, a *Args) {
 		cpuMSE(a)
 	case OpMSEBackward:
 		c.split(cpuMSEBackward, a, a.T[0].Len())
+	case OpMAE:
+		cpuMAE(a)
+	case OpMAEBackward:
+		c.split(cpuMAEBackward, a, a.T[0].Len())
 	case OpSumSquares:
 		cpuSumSquares(a)
 	case OpClipFactor:

@@ -58,10 +58,19 @@ func attentionCost(q, k tensor.Tensor, window int64) int {
 // unseen is the number of keys before the first that a query at position past or later
 // sees.
 func unseen(past, window int) int {
-	if window == 0 {
+	if window <= 0 {
 		return 0
 	}
 	return max(0, past-window+1)
+}
+
+// seen is the number of keys before the first that no query of seq from past on sees, for the
+// last of rows of them from number t on.
+func seen(past, seq, t, rows, window int) int {
+	if window == allKeys {
+		return past + seq
+	}
+	return past + t + rows
 }
 
 // cpuAttention gives each thread some (sequence, head) pairs.
@@ -138,8 +147,9 @@ func (h *attentionHead) tile(w *worker, t, rows int, p, sums []float32) {
 	out := h.out[t*h.outStep:]
 	// Strips begin at multiples of their rows. Every query sees keys of the first tile.
 	start := unseen(h.past+t, h.window) / asm.StripRows * asm.StripRows
-	for from := start; from < h.past+t+rows; from += attentionKeys {
-		n := min(attentionKeys, h.past+t+rows-from)
+	end := seen(h.past, h.seq, t, rows, h.window)
+	for from := start; from < end; from += attentionKeys {
+		n := min(attentionKeys, end-from)
 		h.scores(w, t, rows, from, n, p)
 		beta := float32(0)
 		if from > start {
@@ -147,14 +157,14 @@ func (h *attentionHead) tile(w *worker, t, rows int, p, sums []float32) {
 		}
 		for i := range rows {
 			row := p[i*n : (i+1)*n]
-			seen := min(n, h.past+t+i+1-from)
-			clear(row[max(seen, 0):])
-			if seen <= 0 {
+			last := min(n, seen(h.past, h.seq, t, i+1, h.window)-from)
+			clear(row[max(last, 0):])
+			if last <= 0 {
 				continue // all later keys: nothing changes
 			}
 			first := max(0, unseen(h.past+t+i, h.window)-from)
 			clear(row[:first])
-			sum := asm.SoftmaxRow(row[first:seen], row[first:seen])
+			sum := asm.SoftmaxRow(row[first:last], row[first:last])
 			if from == start || math.IsInf(float64(sum), -1) { // the first, or nothing but masked keys
 				if from == start {
 					sums[i] = sum
@@ -162,7 +172,7 @@ func (h *attentionHead) tile(w *worker, t, rows int, p, sums []float32) {
 				continue
 			}
 			total := logSumExp(sums[i], sum)
-			asm.Scale(expOf(sum-total), row[first:seen])
+			asm.Scale(expOf(sum-total), row[first:last])
 			asm.Scale(expOf(sums[i]-total), out[i*h.outStep:][:h.d])
 			sums[i] = total
 		}
@@ -251,18 +261,19 @@ func attentionHeadBackward(a *Args, w *worker, b, h, kv int, dq, dk, dv *strided
 		for i := range rows {
 			delta[i] = asm.Dot(dot[i*dout.steps[1]:][:d], ot[i*out.steps[1]:][:d])
 		}
-		for from := unseen(past+t, window); from < past+t+rows; from += attentionKeys {
-			n := min(attentionKeys, past+t+rows-from)
+		end := seen(past, seq, t, rows, window)
+		for from := unseen(past+t, window); from < end; from += attentionKeys {
+			n := min(attentionKeys, end-from)
 			p, ds := buf[:rows*n], buf[rows*n:2*rows*n]
 			kt, vt := kh[from*k.steps[1]:], vh[from*v.steps[1]:]
 			asm.Gemm(&w.gemm, rows, n, d, scale, qt, q.steps[1], 1, kt, 1, k.steps[1], 0, p, n)
 			for i := range rows {
-				row, seen := p[i*n:(i+1)*n], max(0, min(n, past+t+i+1-from))
-				first := min(seen, max(0, unseen(past+t+i, window)-from))
+				row, last := p[i*n:(i+1)*n], max(0, min(n, seen(past, seq, t, i+1, window)-from))
+				first := min(last, max(0, unseen(past+t+i, window)-from))
 				clear(row[:first])
-				asm.Subtract(row[first:seen], lse[t+i])
-				asm.Exp(row[first:seen], row[first:seen])
-				clear(row[seen:])
+				asm.Subtract(row[first:last], lse[t+i])
+				asm.Exp(row[first:last], row[first:last])
+				clear(row[last:])
 			}
 			if dv.data != nil { // dV += Pᵀ dO
 				asm.Gemm(&w.gemm, n, d, rows, 1, p, 1, n, dot, dout.steps[1], 1, 1, dv.head(b, kv)[(skip+from)*dv.steps[1]:], dv.steps[1])

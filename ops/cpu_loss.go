@@ -80,6 +80,47 @@ func cpuMSEBackward(_ *CPU, a *Args, w *worker) {
 	}
 }
 
+// nearest returns d, or period more or less than that if this is smaller in magnitude.
+func nearest(d, period float32) float32 {
+	switch {
+	case period <= 0:
+		return d
+	case d > period/2:
+		return d - period
+	case d < -period/2:
+		return d + period
+	}
+	return d
+}
+
+func cpuMAE(a *Args) {
+	x, y := a.T[1].Float32s(), a.T[2].Float32s()
+	var sum float64
+	for i, v := range x {
+		sum += math.Abs(float64(nearest(v-y[i], a.F[0])))
+	}
+	a.T[0].Float32s()[0] = float32(sum / float64(len(x)))
+}
+
+func cpuMAEBackward(_ *CPU, a *Args, w *worker) {
+	n := a.T[0].Len()
+	scale := a.F[0] * a.T[1].Float32s()[0] / float32(n)
+	from, to := w.span(n, 16)
+	dst, x, y := part(a.T[0], from, to), part(a.T[2], from, to), part(a.T[3], from, to)
+	for i := range dst {
+		var g float32
+		switch d := nearest(x[i]-y[i], a.F[1]); {
+		case d > 0:
+			g = scale
+		case d < 0:
+			g = -scale
+		case d != d:
+			g = d
+		}
+		dst[i] = g + keep(a, dst[i])
+	}
+}
+
 func cpuSumSquares(a *Args) {
 	dst := a.T[0].Float32s()
 	dst[0] = keep(a, dst[0]) + float32(asm.SumSquares(a.T[1].Float32s()))

@@ -14,6 +14,10 @@ const float LOWEST = -3.4028234e38;
 shared vec4 tile[2 * STEP * LINE];                     // columns of both factors of a product; then weights [BLOCK][BLOCK]
 shared vec2 lines[SIDE * PAIRS * SIDE];                // SIDE rows of what is weighted
 
+// seenBy returns how many keys query t sees, those outside its window included: one more than
+// the query before it, or without a mask, where p.causal is 0, as many.
+uint seenBy(uint t) { return p.past + p.causal * t + 1; }
+
 // seen reports whether a query that sees the keys up to n, no more than p.window of them,
 // sees a key; firstSeen returns the first that it does.
 bool seen(uint key, uint n) { return key < n && key + p.window >= n; }

@@ -21,7 +21,7 @@ layout(set = 1, binding = 0, std140) uniform P {
 	uint oo, qo, ko, vo, lo;
 	uint ob, ot, oh, qb, qt, qh, kb, kt, kh, vb, vt, vh;   // steps by sequence, token, head
 	uint lb, lh, lt;
-	uint rows, group, past, window, keys, d, stats;
+	uint rows, group, past, causal, window, keys, d, stats;
 	uint batch, kvHeads, parts, span;
 	float scale;
 } p;
@@ -103,7 +103,7 @@ void main() {
 
 	// Their softmax, not yet divided.
 	uint row = tid / TEAM;
-	uint sees = p.past + (r0 + row) / p.group + 1, hides = sees - min(sees, p.window);
+	uint sees = p.past + p.causal * ((r0 + row) / p.group) + 1, hides = sees - min(sees, p.window);
 	sees = min(max(sees, first) - first, n);
 	hides = min(max(hides, first) - first, n);         // the keys before these are outside the window
 	float top = LOWEST, total = 0;

@@ -14,7 +14,7 @@ layout(set = 1, binding = 0, std140) uniform P {
 	uint oo, qo, ko, vo, lo;
 	uint ob, ot, oh, qb, qt, qh, kb, kt, kh, vb, vt, vh;   // steps by sequence, token, head
 	uint lb, lh, lt;
-	uint rows, group, past, window, keys, d, slices, stats;
+	uint rows, group, past, causal, window, keys, d, slices, stats;
 	float scale;
 } p;
 #include "attention_blocks.glsl"
@@ -50,12 +50,12 @@ void main() {
 	vAt = p.vo + b * p.vb + kv * p.vh;
 	uint sees[4];
 	[[unroll]] for (uint i = 0; i < 4; i++)
-		sees[i] = p.past + (r0 + 4 * ty + i) / p.group + 1;
+		sees[i] = seenBy((r0 + 4 * ty + i) / p.group);
 	[[unroll]] for (uint i = 0; i < 4 * PAIRS; i++)
 		acc[i] = vec2(0);
 	vec4 top = vec4(LOWEST), total = vec4(0);          // of the rows; total over this invocation's keys
-	uint end = p.past + min(r0 + BLOCK - 1, p.rows - 1) / p.group + 1;
-	for (from = firstSeen(p.past + r0 / p.group + 1); from < end; from += BLOCK) {
+	uint end = seenBy(min(r0 + BLOCK - 1, p.rows - 1) / p.group);
+	for (from = firstSeen(seenBy(r0 / p.group)); from < end; from += BLOCK) {
 		scores(p.d);
 		vec4 high = vec4(LOWEST);
 		[[unroll]] for (uint i = 0; i < 4; i++) {

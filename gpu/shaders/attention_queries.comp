@@ -15,7 +15,7 @@ layout(set = 1, binding = 0, std140) uniform P {
 	uint dqo, qo, ko, vo, go, lo, deltao;
 	uint dqb, dqt, dqh, qb, qt, qh, kb, kt, kh, vb, vt, vh, gb, gt, gh; // steps by sequence, token, head
 	uint lb, lh, lt, deltab, deltah, deltat;
-	uint rows, group, past, window, keys, d, slices, add;
+	uint rows, group, past, causal, window, keys, d, slices, add;
 	float scale;
 } p;
 #include "attention_blocks.glsl"
@@ -61,14 +61,14 @@ void main() {
 	vec4 lse, mean;
 	[[unroll]] for (uint i = 0; i < 4; i++) {
 		uint r = min(r0 + 4 * ty + i, p.rows - 1), t = r / p.group, h = kv * p.group + r % p.group;
-		sees[i] = p.past + t + 1;
+		sees[i] = seenBy(t);
 		lse[i] = l[p.lo + b * p.lb + h * p.lh + t * p.lt];
 		mean[i] = delta[p.deltao + b * p.deltab + h * p.deltah + t * p.deltat];
 	}
 	[[unroll]] for (uint i = 0; i < 4 * PAIRS; i++)
 		acc[i] = vec2(0);
-	uint end = p.past + min(r0 + BLOCK - 1, p.rows - 1) / p.group + 1;
-	for (from = firstSeen(p.past + r0 / p.group + 1); from < end; from += BLOCK) {
+	uint end = seenBy(min(r0 + BLOCK - 1, p.rows - 1) / p.group);
+	for (from = firstSeen(seenBy(r0 / p.group)); from < end; from += BLOCK) {
 		scores(p.d);
 		gradScores(p.d);
 		[[unroll]] for (uint i = 0; i < 4; i++)

@@ -10,11 +10,18 @@
 //build: total_distance_4 -DDISTANCE -DFOUR
 //build: total_distance_subgroup -DDISTANCE -DSUBGROUP
 //build: total_distance_4_subgroup -DDISTANCE -DFOUR -DSUBGROUP
-// The sum of the elements of x [len], of their squares (SQUARES), or of those of
-// x - t (DISTANCE), times a scale. Every workgroup adds up a share; its sum is
+//build: total_absolute -DDISTANCE -DABSOLUTE
+//build: total_absolute_4 -DDISTANCE -DABSOLUTE -DFOUR
+//build: total_absolute_subgroup -DDISTANCE -DABSOLUTE -DSUBGROUP
+//build: total_absolute_4_subgroup -DDISTANCE -DABSOLUTE -DFOUR -DSUBGROUP
+// The sum of the elements of x [len], of their squares (SQUARES), of those of
+// x - t (DISTANCE), or of the magnitudes of that on a circle (ABSOLUTE), times a scale. Every workgroup adds up a share; its sum is
 // element gl_WorkGroupID.x of y, added or set.
 #include "reduce.glsl"
 #include "vector.glsl"
+#ifdef ABSOLUTE
+#include "nearest.glsl"
+#endif
 layout(set = 0, binding = 0, std430) readonly buffer X { VECTOR x[]; };
 #ifdef DISTANCE
 layout(set = 0, binding = 1, std430) readonly buffer T { VECTOR t[]; };
@@ -30,6 +37,9 @@ layout(set = 1, binding = 0, std140) uniform P {
 	uint yo;
 	uint len, add;
 	float scale;
+#ifdef ABSOLUTE
+	float period;
+#endif
 } p;
 
 REDUCTION(sum, float, PLUS, subgroupAdd)
@@ -41,7 +51,10 @@ void main() {
 #ifdef DISTANCE
 		v -= t[p.to / WIDTH + i];
 #endif
-#if defined(SQUARES) || defined(DISTANCE)
+#ifdef ABSOLUTE
+		v = nearest(v, p.period);
+		v = mix(abs(v), v, isnan(v));
+#elif defined(SQUARES) || defined(DISTANCE)
 		v *= v;
 #endif
 		total += across(v);

@@ -104,7 +104,7 @@ func TestSuiteFindsFaults(t *testing.T) {
 		{"ignores F0", func(op ops.Op) bool {
 			return slices.Contains([]ops.Op{ops.OpFill, ops.OpCopy, ops.OpMatMul, ops.OpRMSNorm, ops.OpLayerNorm, ops.OpRMSNormBackward,
 				ops.OpLayerNormBackward, ops.OpRoPE, ops.OpAttention, ops.OpAttentionBackward, ops.OpLeakyReLU, ops.OpLeakyReLUBackward,
-				ops.OpMSEBackward, ops.OpClipFactor, ops.OpAdamW}, op)
+				ops.OpMSEBackward, ops.OpMAE, ops.OpMAEBackward, ops.OpClipFactor, ops.OpAdamW}, op)
 		}, func(cpu *ops.CPU, op ops.Op, a *ops.Args) {
 			a.F[0] = 1
 			cpu.Run(op, a)
@@ -115,7 +115,9 @@ func TestSuiteFindsFaults(t *testing.T) {
 			a.I[0] = 0
 			cpu.Run(op, a)
 		}},
-		{"ignores I1", func(op ops.Op) bool { return op == ops.OpRoPE || op == ops.OpDropout }, func(cpu *ops.CPU, op ops.Op, a *ops.Args) {
+		{"ignores I1", func(op ops.Op) bool {
+			return slices.Contains([]ops.Op{ops.OpRoPE, ops.OpAttention, ops.OpAttentionBackward, ops.OpDropout}, op)
+		}, func(cpu *ops.CPU, op ops.Op, a *ops.Args) {
 			a.I[1] = 0
 			cpu.Run(op, a)
 		}},
@@ -355,7 +357,8 @@ func TestHalvedProducts(t *testing.T) {
 func TestGradientsFindFaults(t *testing.T) {
 	for _, op := range []ops.Op{
 		ops.OpCopy, ops.OpMul, ops.OpSumRows, ops.OpMatMul, ops.OpScatterAdd, ops.OpRMSNormBackward, ops.OpLayerNormBackward, ops.OpRoPE,
-		ops.OpAttentionBackward, ops.OpSwiGLUBackward, ops.OpLeakyReLUBackward, ops.OpDropout, ops.OpCrossEntropyBackward, ops.OpMSEBackward,
+		ops.OpAttentionBackward, ops.OpSwiGLUBackward, ops.OpLeakyReLUBackward, ops.OpTanhBackward, ops.OpLSTMBackward,
+		ops.OpDropout, ops.OpCrossEntropyBackward, ops.OpMSEBackward, ops.OpMAEBackward,
 	} {
 		b := &broken{ops.NewCPU(1), func(cpu *ops.CPU, o ops.Op, a *ops.Args) {
 			cpu.Run(o, a)

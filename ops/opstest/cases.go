@@ -41,6 +41,7 @@ func allCases() []*opCase {
 		optimizerCases(),
 		ropeCases(),
 		attentionCases(),
+		recurrentCases(),
 		nanCases(),
 	)
 }

@@ -47,7 +47,8 @@ func ropeTable(positions, r int) *operand {
 }
 
 // attentionShape is one size of attention: spare keys lie behind those that any
-// query sees, as in a cache that is not full. window is 0 for none.
+// query sees, as in a cache that is not full. window is 0 for none, -1 for attention without a
+// mask.
 type attentionShape struct{ batch, seq, heads, kvHeads, d, past, spare, window int }
 
 func attentionCases() (cases []*opCase) {
@@ -57,6 +58,7 @@ func attentionCases() (cases []*opCase) {
 		{1, 1, 8, 2, 64, 100, 9, 0}, {0, 2, 2, 1, 4, 1, 0, 0},
 		{2, 5, 4, 2, 7, 3, 2, 1}, {1, 9, 2, 1, 16, 0, 0, 4}, {1, 6, 2, 2, 8, 10, 1, 3}, {1, 7, 2, 1, 8, 2, 0, 40}, {1, 7, 2, 1, 8, 2, 0, 9}, {1, 1, 4, 2, 64, 90, 3, 33},
 		{1, 130, 4, 2, 16, 40, 2, 48}, {1, 40, 2, 1, 16, 700, 0, 600},
+		{1, 1, 2, 2, 8, 0, 0, -1}, {2, 5, 4, 2, 7, 0, 2, -1}, {1, 17, 3, 3, 64, 0, 0, -1}, {1, 65, 2, 1, 32, 3, 0, -1}, {1, 197, 4, 4, 16, 0, 1, -1}, {1, 600, 1, 1, 16, 0, 0, -1},
 	} {
 		for _, l := range [][2]layout{{whole, whole}, {whole, sliced}, {offset, heads}, {sliced, heads}, {heads, whole}} {
 			if s.seq > 65 && l[0] != whole {

@@ -39,6 +39,7 @@ func elementwiseCases() (cases []*opCase) {
 			}
 			cases = append(cases, swigluBackwardCases(l, shape)...)
 			cases = append(cases, geluCases(l, shape)...)
+			cases = append(cases, tanhCases(l, shape)...)
 		}
 	}
 	for _, p := range []float32{0.5, 0.999, 0x1p-30} { // thresholds at both ends
@@ -92,6 +93,18 @@ func geluCases(l layout, shape []int) (cases []*opCase) {
 			c.i[0] = int64(form)
 			cases = append(cases, c)
 		}
+	}
+	return cases
+}
+
+func tanhCases(l layout, shape []int) (cases []*opCase) {
+	c := newCase(ops.OpTanh, "%v/%v", shape, l)
+	c.t = [9]*operand{c.out(l, shape...), c.in(l, shape...)}
+	cases = append(cases, c)
+	for _, acc := range flags {
+		c = newCase(ops.OpTanhBackward, "%v/%v/%s", shape, l, accName(acc))
+		c.t = [9]*operand{c.outAcc(0, acc, l, shape...), c.in(l, shape...), c.in(whole, shape...)}
+		cases = append(cases, c)
 	}
 	return cases
 }

@@ -139,6 +139,40 @@ func lossCases() (cases []*opCase) {
 				cases = append(cases, c)
 			}
 		}
+		cases = append(cases, absoluteCases(shape)...)
+	}
+	return cases
+}
+
+// absoluteCases are mean absolute errors on a line and on circles. Numbers are far enough
+// from where the sign of their difference turns: it is rounded.
+func absoluteCases(shape []int) (cases []*opCase) {
+	for _, period := range []float32{0, 2, 360} {
+		inputs := func(c *opCase) (x, y *operand) {
+			x = newOperand(tensor.F32, offset, shape...)
+			from := make([]float64, x.tensor.Len())
+			x.set(func(i int) float64 {
+				from[i] = c.rng.NormFloat64()
+				return from[i]
+			})
+			y = newOperand(tensor.F32, whole, shape...).set(func(i int) float64 {
+				return from[i] + []float64{0.75, -0.25, 1.25, -1.5, 0.375, -0.75}[i%6]*float64(max(period, 2))
+			})
+			return x, y
+		}
+		c := newCase(ops.OpMAE, "%v/period=%v", shape, period)
+		x, y := inputs(c)
+		c.t, c.f[0] = [9]*operand{c.out(offset, 1), x, y}, period
+		cases = append(cases, c)
+		for _, acc := range flags {
+			for _, sign := range []float32{1, -1} {
+				c = newCase(ops.OpMAEBackward, "%v/period=%v/%s/%v", shape, period, accName(acc), sign)
+				x, y := inputs(c)
+				c.t = [9]*operand{c.outAcc(0, acc, offset, shape...), c.in(offset, 1), x, y}
+				c.f[0], c.f[1] = sign, period
+				cases = append(cases, c)
+			}
+		}
 	}
 	return cases
 }
@@ -208,12 +242,12 @@ func optimizerCases() (cases []*opCase) {
 func nanCases() (cases []*opCase) {
 	for op, at := range map[ops.Op]int{
 		ops.OpCopy: 1, ops.OpAdd: 1, ops.OpMul: 2, ops.OpSumRows: 1, ops.OpMatMul: 1, ops.OpRMSNorm: 1, ops.OpLayerNorm: 1,
-		ops.OpSwiGLU: 1, ops.OpLeakyReLU: 1, ops.OpGELU: 1, ops.OpMSE: 1, ops.OpSumSquares: 1, ops.OpCrossEntropy: 1,
+		ops.OpSwiGLU: 1, ops.OpLeakyReLU: 1, ops.OpGELU: 1, ops.OpTanh: 1, ops.OpMSE: 1, ops.OpMAE: 1, ops.OpSumSquares: 1, ops.OpCrossEntropy: 1,
 	} {
 		c := newCase(op, "NaN in T%d", at)
 		c.t[0], c.t[1] = c.out(whole, 3, 40), c.in(whole, 3, 40)
 		switch op {
-		case ops.OpAdd, ops.OpMul, ops.OpSwiGLU, ops.OpMSE:
+		case ops.OpAdd, ops.OpMul, ops.OpSwiGLU, ops.OpMSE, ops.OpMAE:
 			c.t[2] = c.in(whole, 3, 40)
 		case ops.OpMatMul:
 			c.t[2], c.t[0] = c.in(whole, 40, 40), c.out(whole, 3, 40)
@@ -226,7 +260,7 @@ func nanCases() (cases []*opCase) {
 		case ops.OpCrossEntropy:
 			c.t[2], c.t[3] = c.ids(whole, 40, 3), c.out(whole, 3)
 		}
-		if op == ops.OpMSE || op == ops.OpSumSquares || op == ops.OpCrossEntropy {
+		if op == ops.OpMSE || op == ops.OpMAE || op == ops.OpSumSquares || op == ops.OpCrossEntropy {
 			c.t[0] = c.out(whole, 1)
 		}
 		c.f[0] = 1

@@ -68,6 +68,16 @@ func elementwiseModels() []*gradientCase {
 		one("GELU, erf, of a view", []int{3, 5}, func(c *ops.Context, x tensor.Tensor) tensor.Tensor {
 			return ops.GELU(c, x.Slice(1, 1, 4), ops.GELUErf)
 		}),
+		one("Tanh", []int{3, 5}, func(c *ops.Context, x tensor.Tensor) tensor.Tensor { return ops.Tanh(c, x) }),
+		one("Tanh of a view", []int{3, 5}, func(c *ops.Context, x tensor.Tensor) tensor.Tensor {
+			return ops.Tanh(c, x.Slice(1, 1, 4))
+		}),
+		many("LSTM", func(c *ops.Context, p []tensor.Tensor) tensor.Tensor { return ops.LSTM(c, p[0], p[1]) }, []int{3, 8}, []int{3, 4}),
+		many("LSTM, two steps", func(c *ops.Context, p []tensor.Tensor) tensor.Tensor {
+			return ops.LSTM(c, p[0].Slice(1, 8, 16), ops.LSTM(c, p[0].Slice(1, 0, 8), p[1]))
+		}, []int{2, 16}, []int{2, 4}),
+		many("MAE", func(c *ops.Context, p []tensor.Tensor) tensor.Tensor { return ops.MAE(c, p[0], p[1], 0) }, []int{3, 4}, []int{3, 4}),
+		many("MAE on a circle", func(c *ops.Context, p []tensor.Tensor) tensor.Tensor { return ops.MAE(c, p[0], p[1], 1.5) }, []int{3, 4}, []int{3, 4}),
 		one("Dropout", []int{4, 7}, func(c *ops.Context, x tensor.Tensor) tensor.Tensor {
 			c.RNG.Seed, c.RNG.Step = 11, 3
 			return ops.Dropout(c, ops.Dropout(c, x, 0.4), 0.2) // two masks

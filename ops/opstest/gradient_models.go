@@ -90,6 +90,9 @@ func attentionModels() []*gradientCase {
 		many("Attention with a window", func(c *ops.Context, p []tensor.Tensor) tensor.Tensor {
 			return ops.AttentionWindow(c, p[0], p[1], p[2], 1, 2)
 		}, []int{1, 4, 2, 3}, []int{1, 5, 1, 3}, []int{1, 5, 1, 3}),
+		many("Attention without a mask", func(c *ops.Context, p []tensor.Tensor) tensor.Tensor {
+			return ops.AttentionAll(c, p[0], p[1], p[2])
+		}, []int{2, 4, 2, 3}, []int{2, 4, 1, 3}, []int{2, 4, 1, 3}),
 		many("Attention, heads before positions", func(c *ops.Context, p []tensor.Tensor) tensor.Tensor {
 			return ops.Attention(c, p[0].Transpose(1, 2), p[1].Transpose(1, 2), p[2].Transpose(1, 2), 0)
 		}, []int{1, 2, 3, 4}, []int{1, 2, 3, 4}, []int{1, 2, 3, 4}),

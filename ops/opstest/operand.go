@@ -188,7 +188,7 @@ func (c *opCase) weight(dtype tensor.DType, shape ...int) *operand {
 // outputs lists the operands that a primitive writes.
 func outputs(op ops.Op) []int {
 	switch op {
-	case ops.OpRMSNormBackward, ops.OpSwiGLUBackward:
+	case ops.OpRMSNormBackward, ops.OpSwiGLUBackward, ops.OpLSTMBackward:
 		return []int{0, 1}
 	case ops.OpLayerNormBackward, ops.OpAttentionBackward, ops.OpAdamW:
 		return []int{0, 1, 2}

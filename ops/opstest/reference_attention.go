@@ -38,8 +38,11 @@ func refRoPE(c *call) {
 // sees, and the logarithm of their denominator.
 func (c *call) softmaxRow(q, k *view, b, t, h, kv int) (first int, p []float64, lse float64) {
 	last := int(c.I[0]) + t
-	if window := int(c.I[1]); window > 0 {
+	switch window := int(c.I[1]); {
+	case window > 0:
 		first = max(0, last-window+1)
+	case window < 0: // no mask
+		last = int(c.I[0]) + q.dim[1] - 1
 	}
 	p = make([]float64, last+1-first)
 	for j := range p {

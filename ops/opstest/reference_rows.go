@@ -169,6 +169,34 @@ func refMSEBackward(c *call) {
 	}
 }
 
+// difference is that of two points on a line, or on a circle of length period.
+func difference(a, b, period float64) float64 {
+	d := a - b
+	for _, other := range []float64{a - b - period, a - b + period} {
+		if period > 0 && math.Abs(other) < math.Abs(d) {
+			d = other
+		}
+	}
+	return d
+}
+
+func refMAE(c *call) {
+	*c.t[0].at(0) = meanOf(c.t[1].len(), func(i int) float64 {
+		return math.Abs(difference(*c.t[1].at(i), *c.t[2].at(i), c.f(0)))
+	})
+}
+
+func refMAEBackward(c *call) {
+	n := c.t[0].len()
+	for i := range n {
+		var sign float64
+		if d := difference(*c.t[2].at(i), *c.t[3].at(i), c.f(1)); d != 0 {
+			sign = math.Copysign(1, d)
+		}
+		c.put(0, c.t[0].at(i), c.f(0)**c.t[1].at(0)/float64(n)*sign)
+	}
+}
+
 func refSumSquares(c *call) {
 	var sum float64
 	for i := range c.t[1].len() {
