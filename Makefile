@@ -25,7 +25,8 @@ test-noasm:
 
 # The packages that start goroutines or are used from several.
 race:
-	$(GO) test -race ./ops/... ./internal/... ./tensor/... ./gpu/... ./transformer/... ./netllm/abr/...
+	$(GO) test -race ./ops/... ./internal/... ./tensor/... ./gpu/... ./transformer/convert ./netllm ./netllm/abr ./netllm/vp
+	$(GO) test -race -skip 'Golden|Oracle|TestCheckpoints' ./transformer ./transformer/tokenizer # numbers, one goroutine
 
 fuzz:
 	@set -e; for f in $(FUZZERS); do \
