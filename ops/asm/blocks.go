@@ -99,9 +99,6 @@ var blockFormats = [numBlockFormats]blockFormat{
 // iq4Table has, by the codes of IQ4_NL and IQ4_XS, what they stand for plus 128.
 var iq4Table = [16]byte{1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241}
 
-// hasTable reports whether the format's codes are places in iq4Table.
-func (f BlockFormat) hasTable() bool { return f == IQ4_NL || f == IQ4_XS }
-
 // String returns the format's usual name.
 func (f BlockFormat) String() string {
 	if f >= numBlockFormats {
