@@ -19,6 +19,9 @@ type Trainer struct {
 	MaxNorm  float32
 	ClipEach bool
 
+	// Clipped are the parameters whose gradients MaxNorm bounds and scales; nil is all.
+	Clipped []*ops.Param
+
 	params []*ops.Param
 	steps  int
 }
@@ -72,9 +75,14 @@ func (t *Trainer) notFinite(what string, value float64) error {
 
 // clip scales the accumulated gradients to MaxNorm if they exceed it.
 func (t *Trainer) clip() {
-	if t.MaxNorm > 0 {
-		ops.ClipGradNorm(t.Context, t.params, t.MaxNorm)
+	if t.MaxNorm <= 0 {
+		return
 	}
+	params := t.Clipped
+	if params == nil {
+		params = t.params
+	}
+	ops.ClipGradNorm(t.Context, params, t.MaxNorm)
 }
 
 // Step changes the parameters by the accumulated gradients, at the learning

@@ -2,14 +2,18 @@ package ops
 
 import (
 	"math"
+	"slices"
 
 	"netllm/tensor"
 )
 
 // AdamW is Adam with decoupled weight decay (Loshchilov & Hutter 2019) over a
-// fixed list of parameters. All of them are decayed.
+// fixed list of parameters.
 type AdamW struct {
 	LearningRate, Beta1, Beta2, Eps, WeightDecay float32
+
+	// Undecayed are parameters that WeightDecay leaves alone.
+	Undecayed []*Param
 
 	params []*Param
 	m, v   []tensor.Tensor // moments, as the parameters
@@ -46,8 +50,12 @@ func (o *AdamW) Step(c *Context, scale float32) {
 	o.step++
 	t := float64(o.step)
 	for i, p := range o.params {
+		decay := o.WeightDecay
+		if slices.Contains(o.Undecayed, p) {
+			decay = 0
+		}
 		c.args.T = [9]tensor.Tensor{p.Value, o.m[i], o.v[i], p.Grad}
-		c.args.F = [8]float32{o.LearningRate * scale, o.Beta1, o.Beta2, o.Eps, o.WeightDecay,
+		c.args.F = [8]float32{o.LearningRate * scale, o.Beta1, o.Beta2, o.Eps, decay,
 			float32(1 - math.Pow(float64(o.Beta1), t)), float32(1 - math.Pow(float64(o.Beta2), t))}
 		c.run(OpAdamW)
 	}

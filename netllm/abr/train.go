@@ -58,7 +58,7 @@ func NewRecipe(name string, body transformer.Adaptable, seed uint64) (Recipe, er
 	targets := transformer.QueryValue(body)
 	r := Recipe{
 		Name: name, Seed: seed, Network: network,
-		LoRA:  transformer.LoRAConfig{Rank: min(128, quarterRank(body, targets)), Dropout: 0.05, Targets: targets},
+		LoRA:  transformer.LoRAConfig{Rank: min(128, netllm.QuarterRank(body, targets)), Dropout: 0.05, Targets: targets},
 		Gamma: 1, Scale: 1000, Epochs: 80, Stride: window, Batch: 1, Accumulate: 32, ClipEach: true, MaxNorm: 0.25,
 		LearningRate: 1e-4, WeightDecay: 1e-4, WarmUp: 2000, Floor: 1,
 	}
@@ -71,18 +71,6 @@ func NewRecipe(name string, body transformer.Adaptable, seed uint64) (Recipe, er
 		return r, nil
 	}
 	return Recipe{}, fmt.Errorf("abr: unknown recipe %q, known: %q", name, Recipes)
-}
-
-// quarterRank is a quarter of the smaller side of the smallest matrix that the
-// targets name.
-func quarterRank(body transformer.Adaptable, targets []string) int {
-	rank := 1 << 30
-	for _, l := range body.Linears() {
-		if transformer.MatchesTarget(l.Name, targets) {
-			rank = min(rank, l.In/4, l.Out/4)
-		}
-	}
-	return max(rank, 1)
 }
 
 // Validate reports every field that makes no training.
