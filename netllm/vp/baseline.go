@@ -21,7 +21,7 @@ type Factory struct {
 
 // Baselines are the names that [NewFactory] knows. Those with "unwrapped" see yaw and roll
 // go on where they wrap, which the published ones do not; "velocity-damped" is this project's,
-// the last step's unwrapped velocity times 0.7, and 0.3 less with every step.
+// 0.7 of the last step's unwrapped velocity, 0.3 of which is left after every step.
 var Baselines = []string{"hold-last", "lr", "velocity", "lr-unwrapped", "velocity-unwrapped", "velocity-damped"}
 
 // NewFactory returns a predictor without training.
@@ -102,7 +102,7 @@ func velocity(dst, past []Angles) {
 
 const (
 	dampedStart = 0.7 // of the last velocity
-	dampedDecay = 0.7 // of what is left, per step
+	dampedDecay = 0.3 // of what is left, per step
 )
 
 // damped goes on at the velocity of the last step, which soon comes to rest.

@@ -24,6 +24,7 @@ type Dataset struct {
 	Name   string
 	Dir    string
 	splits map[string]Split
+	absent []int // users of the published splits whose traces are not among the published files
 }
 
 // Datasets are the names of the published data sets.
@@ -31,9 +32,10 @@ var Datasets = []string{"jin2022", "wu2017"}
 
 var published = map[string]struct {
 	folder string
+	absent []int
 	splits map[string]Split
 }{
-	"jin2022": {"Jin2022", map[string]Split{
+	"jin2022": {"Jin2022", nil, map[string]Split{
 		"train": {
 			Videos: []int{1, 5, 9, 2, 6, 11, 15, 16, 13, 17, 21, 22, 26, 19, 23},
 			Users: []int{50, 54, 6, 34, 66, 63, 52, 39, 62, 46, 75, 28, 65, 18, 37, 13, 80, 33, 69, 78, 19, 40, 10, 43, 61, 72, 56, 41, 79, 82, 27,
@@ -48,7 +50,7 @@ var published = map[string]struct {
 			Users:  []int{83, 15, 3, 35, 48, 22, 55, 4, 45, 60, 26, 21, 44, 23, 53, 84, 59, 49, 7, 47, 30},
 		},
 	}},
-	"wu2017": {"Wu2017", map[string]Split{
+	"wu2017": {"Wu2017", []int{13, 41, 47}, map[string]Split{
 		"train": {
 			Videos: []int{9, 7, 4, 1, 6},
 			Users:  []int{23, 3, 19, 24, 18, 28, 9, 26, 6, 15, 21, 25, 32, 38, 45, 34, 48, 44, 29, 43, 4, 36, 39, 8, 17, 42, 30, 11, 22, 37},
@@ -67,7 +69,7 @@ const splitsName = "splits.json"
 func OpenDataset(data, name string) (*Dataset, error) {
 	d := &Dataset{Name: name, Dir: name}
 	if p, ok := published[strings.ToLower(name)]; ok {
-		d.Name, d.Dir, d.splits = strings.ToLower(name), filepath.Join(data, "vp", p.folder), p.splits
+		d.Name, d.Dir, d.splits, d.absent = strings.ToLower(name), filepath.Join(data, "vp", p.folder), p.splits, p.absent
 	}
 	switch info, err := os.Stat(d.Dir); {
 	case errors.Is(err, fs.ErrNotExist) && d.splits == nil:
@@ -172,7 +174,8 @@ func numbered(name, prefix, suffix string, n *int) bool {
 }
 
 // Traces reads the traces of a split, video by video and user by user. A missing file is
-// an error, unless missing says to leave such pairs out; a split without any is always one.
+// an error, unless missing says to leave such pairs out or the published files lack the user (13, 41 and
+// 47 of Wu2017); a split without any trace is always one.
 func (d *Dataset) Traces(s Split, missing bool) ([]*Trace, error) {
 	var traces []*Trace
 	for _, video := range s.Videos {
@@ -181,7 +184,7 @@ func (d *Dataset) Traces(s Split, missing bool) ([]*Trace, error) {
 			t.Path = filepath.Join(d.Dir, fmt.Sprintf("video%d", video), fmt.Sprintf("user%d.csv", user))
 			var err error
 			t.Rows, err = ReadTrace(t.Path)
-			if missing && errors.Is(err, fs.ErrNotExist) {
+			if (missing || slices.Contains(d.absent, user)) && errors.Is(err, fs.ErrNotExist) {
 				continue
 			}
 			if err != nil {

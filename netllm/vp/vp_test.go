@@ -173,7 +173,7 @@ func TestRules(t *testing.T) {
 		{"hold-last", Angles{-178, 3, -179}},
 		{"lr-unwrapped", Angles{-176, 5, -177}},
 		{"velocity-unwrapped", Angles{-176, 5, -177}},
-		{"velocity-damped", Angles{-178 + 0.7 + 0.49, 3 + 0.7 + 0.49, -179 + 0.7 + 0.49}},
+		{"velocity-damped", Angles{-178 + 0.7 + 0.21, 3 + 0.7 + 0.21, -179 + 0.7 + 0.21}},
 		{"velocity", Angles{-178 - 2*119, 5, -179 - 2*119}},
 	} {
 		f, err := NewFactory(c.name)

@@ -1,0 +1,136 @@
+// What the networks around a language model have in common.
+
+package vp
+
+import (
+	"errors"
+	"fmt"
+
+	"netllm/netllm"
+	"netllm/ops"
+	"netllm/tensor"
+	"netllm/transformer"
+)
+
+// Network predicts with a body in its middle.
+type Network interface {
+	// Params returns the parameters of encoder and head, in a fixed order, and Trained
+	// those of them that are trained.
+	Params() []*ops.Param
+	Trained() []*ops.Param
+
+	// Loss returns what training makes small, a scalar, over windows of one shape. rollout
+	// asks a network that has two ways to run for its own answers instead of true positions.
+	Loss(c *ops.Context, ws []Window, rollout bool) (tensor.Tensor, error)
+
+	// Predict answers windows of one shape. cache, if not nil, is empty, and has room for
+	// them and for Positions tokens.
+	Predict(c *ops.Context, dst [][]Angles, ws []Window, cache *transformer.Cache) error
+
+	// Positions is how many tokens a question makes.
+	Positions(history, horizon int) int
+}
+
+// NetworkConfig is the shape of a [Network].
+type NetworkConfig struct {
+	// Kind is "published", see [Published], or "queries", see [Queries].
+	Kind     string `json:"kind"`
+	Features int    `json:"features"`         // numbers per encoded position
+	Image    int    `json:"image,omitempty"`  // numbers of a picture's feature; 0: no pictures
+	Images   string `json:"images,omitempty"` // what the features were made with
+
+	FrozenConv bool `json:"frozen_conv,omitempty"` // published: the convolution is not trained
+
+	// Of "queries" only.
+	History  int  `json:"history,omitempty"`   // rows seen at most
+	Horizon  int  `json:"horizon,omitempty"`   // rows predicted at most
+	PerQuery int  `json:"per_query,omitempty"` // rows predicted by one query
+	Hidden   int  `json:"hidden,omitempty"`    // numbers between feature and answer
+	Mirror   bool `json:"mirror,omitempty"`    // answers are the mean of those for the window and its mirror image
+}
+
+// Kinds of networks.
+const (
+	PublishedKind = "published"
+	QueriesKind   = "queries"
+)
+
+// Validate reports every field that makes no network.
+func (f NetworkConfig) Validate() error {
+	var errs []error
+	least := func(name string, v, low int) {
+		if v < low {
+			errs = append(errs, fmt.Errorf("vp: network: %s is %d", name, v))
+		}
+	}
+	least("features", f.Features, 1)
+	least("image", f.Image, 0)
+	switch f.Kind {
+	case PublishedKind:
+	case QueriesKind:
+		least("history", f.History, 1)
+		least("horizon", f.Horizon, 1)
+		least("per_query", f.PerQuery, 1)
+		least("hidden", f.Hidden, 0)
+	default:
+		errs = append(errs, fmt.Errorf("vp: network: kind %q, known: %q, %q", f.Kind, PublishedKind, QueriesKind))
+	}
+	return errors.Join(errs...)
+}
+
+// NewNetwork returns a network with random modules, drawn from seed, around body. images gives
+// the pictures' features, if the configuration has them.
+func NewNetwork(b ops.Backend, body transformer.Body, f NetworkConfig, images Images, seed uint64) (Network, error) {
+	if err := f.Validate(); err != nil {
+		return nil, err
+	}
+	if (f.Image > 0) != (images != nil) {
+		return nil, fmt.Errorf("vp: network: %d numbers of pictures, pictures given: %v", f.Image, images != nil)
+	}
+	if images != nil && images.Size() != f.Image {
+		return nil, fmt.Errorf("vp: network: pictures have %d features, the network was made for %d", images.Size(), f.Image)
+	}
+	if f.Kind == PublishedKind {
+		n := newPublished(b, body, f, seed)
+		n.images = images
+		return n, nil
+	}
+	n := newQueries(b, body, f, seed)
+	n.images = images
+	return n, nil
+}
+
+// Images gives the features of the pictures that viewers saw.
+type Images interface {
+	// Size is the length of a feature, and Name says what makes them.
+	Size() int
+	Name() string
+
+	// Features returns the feature of the picture at the last row seen of each window.
+	Features(ws []Window) ([][]float32, error)
+}
+
+// pictureTensor holds the features of all windows, [batch, size].
+func pictureTensor(c *ops.Context, images Images, ws []Window) (tensor.Tensor, error) {
+	features, err := images.Features(ws)
+	if err != nil {
+		return tensor.Tensor{}, err
+	}
+	values := make([]float32, 0, len(ws)*images.Size())
+	for _, f := range features {
+		values = append(values, f...)
+	}
+	return c.Float32s(values, len(ws), images.Size()), nil
+}
+
+// paramsOf are the parameters of all modules that are there.
+func paramsOf(modules ...interface{ Params() []*ops.Param }) []*ops.Param {
+	var params []*ops.Param
+	for _, m := range modules {
+		if d, ok := m.(*netllm.Dense); ok && d == nil {
+			continue
+		}
+		params = append(params, m.Params()...)
+	}
+	return params
+}
