@@ -19,14 +19,14 @@ const learnedPolicy = "netllm"
 
 func abrPolicyNames() []string { return append(abr.PolicyNames(), learnedPolicy) }
 
-// checkPolicies refuses a list with unknown names or one given twice.
-func checkPolicies(policies []string) error {
+// checkPolicies refuses a list with names that are not among the known, or one given twice.
+func checkPolicies(policies, known []string) error {
 	if len(policies) == 0 {
-		return cli.Usagef("--policy is needed, one or more of %s", strings.Join(abrPolicyNames(), ", "))
+		return cli.Usagef("--policy is needed, one or more of %s", strings.Join(known, ", "))
 	}
 	for i, name := range policies {
-		if !slices.Contains(abrPolicyNames(), name) {
-			return cli.Usagef("--policy: unknown policy %q, known: %s", name, strings.Join(abrPolicyNames(), ", "))
+		if !slices.Contains(known, name) {
+			return cli.Usagef("--policy: unknown policy %q, known: %s", name, strings.Join(known, ", "))
 		}
 		if slices.Contains(policies[:i], name) {
 			return cli.Usagef("--policy: %q is given twice", name)

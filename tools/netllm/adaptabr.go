@@ -88,7 +88,7 @@ func (a *adaptABR) run(cmd *cobra.Command, line string) error {
 	case a.epochs < 0:
 		return cli.Usagef("--epochs %d: want 1 or more", a.epochs)
 	}
-	if err := checkRecipe(a.recipe); err != nil {
+	if err := checkRecipe(a.recipe, abr.Recipes); err != nil {
 		return err
 	}
 	used, err := a.dev.Resolve()
@@ -147,11 +147,11 @@ func (a *adaptABR) run(cmd *cobra.Command, line string) error {
 	return a.flags.WriteJSON(cmd, result)
 }
 
-func checkRecipe(name string) error {
-	if slices.Contains(abr.Recipes, name) {
+func checkRecipe(name string, known []string) error {
+	if slices.Contains(known, name) {
 		return nil
 	}
-	return cli.Usagef("--recipe %q: want %s", name, strings.Join(abr.Recipes, " or "))
+	return cli.Usagef("--recipe %q: want %s", name, strings.Join(known, " or "))
 }
 
 // trainABR trains an adapter around body and says how it went.

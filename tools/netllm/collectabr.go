@@ -75,7 +75,7 @@ func newCollectABR(line string) *cobra.Command {
 }
 
 func (c *collectABR) run(cmd *cobra.Command, line string) error {
-	if err := checkPolicies(c.policies); err != nil {
+	if err := checkPolicies(c.policies, abrPolicyNames()); err != nil {
 		return err
 	}
 	if c.out == "" {

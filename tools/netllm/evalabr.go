@@ -59,7 +59,7 @@ func (e *evalABR) run(cmd *cobra.Command, line string) error {
 	if err := e.data.resolve(cmd); err != nil {
 		return err
 	}
-	if err := checkPolicies(e.policies); err != nil {
+	if err := checkPolicies(e.policies, abrPolicyNames()); err != nil {
 		return err
 	}
 	used, err := e.dev.Resolve()

@@ -18,12 +18,14 @@ type evalResult struct {
 // policyResult is a policy's score.
 type policyResult struct {
 	Policy  string      `json:"policy"`
-	N       int         `json:"n"`      // what mean is over: sessions in ABR
-	Metric  string      `json:"metric"` // "qoe" in ABR
+	N       int         `json:"n"`      // what mean is over: sessions in ABR, windows in VP
+	Metric  string      `json:"metric"` // "qoe" in ABR, "mae_deg" in VP
 	Mean    float64     `json:"mean"`
 	StdErr  float64     `json:"stderr"` // sd/sqrt(n)
 	Seconds float64     `json:"seconds"`
-	Items   []itemValue `json:"items"` // per trace in ABR
+	Items   []itemValue `json:"items"` // per trace in ABR, per video and user in VP
+
+	*VPDetails // in VP
 }
 
 type itemValue struct {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"netllm/netllm"
 	"netllm/ops"
 	"netllm/tensor/gguf"
 	"netllm/tools/internal/cli"
@@ -51,20 +52,17 @@ func (m *modelFlags) open(b ops.Backend) (transformer.Model, error) {
 
 // random returns the seed of random weights, if --body asks for such.
 func (m *modelFlags) random() (seed uint64, random bool, err error) {
-	kind, text, seeded := strings.Cut(m.body, ":")
-	switch {
-	case kind == "" || m.body == pretrainedBody:
+	if m.body == "" {
 		return 0, false, nil
-	case kind != "random":
-		return 0, false, cli.Usagef("--body %q: want pretrained or random[:SEED]", m.body)
-	case !seeded:
-		return 1, true, nil
 	}
-	seed, err = strconv.ParseUint(text, 10, 64)
+	spec, err := netllm.ParseBody(m.body)
 	if err != nil {
-		return 0, false, cli.Usagef("--body %q: %q is not a seed", m.body, text)
+		return 0, false, cli.Usagef("--%w", err)
 	}
-	return seed, true, nil
+	if spec.Kind != netllm.PretrainedBody && spec.Kind != netllm.RandomBody {
+		return 0, false, cli.Usagef("--body %q: want pretrained or random[:SEED]", m.body)
+	}
+	return spec.Seed, spec.Kind == netllm.RandomBody, nil
 }
 
 func (m *modelFlags) load(b ops.Backend) (transformer.Model, error) {

@@ -92,7 +92,7 @@ func (q *quickstart) run(cmd *cobra.Command, line string) error {
 	if q.train < 1 || q.test < 1 || q.epochs < 0 {
 		return cli.Usagef("--train-traces %d, --test-traces %d, --epochs %d: want 1 or more", q.train, q.test, q.epochs)
 	}
-	if err := checkRecipe(q.recipe); err != nil {
+	if err := checkRecipe(q.recipe, abr.Recipes); err != nil {
 		return err
 	}
 	used, err := q.dev.Resolve()

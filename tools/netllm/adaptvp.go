@@ -1,0 +1,233 @@
+// The adapt vp command: a predictor is learned from traces.
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"netllm/netllm"
+	"netllm/netllm/vp"
+	"netllm/ops"
+	"netllm/tools/internal/cli"
+	"netllm/transformer"
+)
+
+// adaptVP holds the flags of adapt vp.
+type adaptVP struct {
+	flags  cli.Flags
+	dev    cli.Device
+	data   vpFlags
+	model  modelFlags
+	body   string
+	out    string
+	recipe string
+	epochs int
+	rate   float64
+}
+
+// adaptVPResult is what adapt vp --json prints.
+type adaptVPResult struct {
+	Task       string       `json:"task"`
+	Model      string       `json:"model"`
+	Body       string       `json:"body"`
+	Adapter    string       `json:"adapter"` // folder
+	Device     string       `json:"device"`
+	CPU        string       `json:"cpu"`
+	Threads    int          `json:"threads"`
+	Seed       uint64       `json:"seed"`
+	Dataset    string       `json:"dataset"`
+	Windows    int          `json:"windows"` // trained on
+	Validation int          `json:"validation_windows"`
+	Recipe     vp.Recipe    `json:"recipe"`
+	Parameters int          `json:"parameters"` // trained
+	Seconds    float64      `json:"seconds"`
+	Loss       []curvePoint `json:"loss"`
+	Valid      []curvePoint `json:"validation"` // the error that weights are chosen by
+	Best       float64      `json:"best_validation"`
+	Command    string       `json:"command"`
+
+	// BaseSHA256 is the hash of the frozen weights, the same before and after training.
+	BaseSHA256 string `json:"base_sha256"`
+}
+
+func newAdaptVP(line string) *cobra.Command {
+	a := &adaptVP{}
+	cmd := &cobra.Command{
+		Use:   "vp --out DIR",
+		Short: "Learn a viewport predictor from traces",
+		Long: "Adapt vp trains an adapter - low-rank matrices, encoder, head - around a frozen\n" +
+			"language model to predict where viewers look, on the train split of a data set, and\n" +
+			"keeps the weights that are best on its valid split. Recipe paper is the published\n" +
+			"training, scaled to the model; best is this project's own.",
+		Example: "  netllm adapt vp --model stories260k-f32.gguf --data ../shared/data --out run/vp\n" +
+			"  netllm adapt vp --model stories260k-f32.gguf --data ../shared/data --out run/control --body none",
+		Args: cli.NoArgs,
+		RunE: cli.Action(func(cmd *cobra.Command, _ []string) error { return a.run(cmd, line) }),
+	}
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	a.model.add(cmd)
+	fs.StringVar(&a.body, "body", string(netllm.PretrainedBody), "put `BODY` between encoder and head: pretrained (frozen), or, as a control,\n"+
+		"random[:SEED] (frozen), trained[:SEED] (random, all of it trained), none,\nattention[:SEED] (one trained layer)")
+	a.data.addDataset(cmd, "jin2022", "\nand a splits.json that names train and valid")
+	fs.StringVar(&a.out, "out", "", "write the adapter to the folder `DIR`")
+	fs.StringVar(&a.recipe, "recipe", "best", "train as `NAME` says: "+strings.Join(vp.Recipes, " or "))
+	fs.IntVar(&a.epochs, "epochs", 0, "go over the windows `N` times (default the recipe's)")
+	fs.Float64Var(&a.rate, "learning-rate", 0, "train at `RATE` (default the recipe's)")
+	a.flags.AddData(cmd)
+	a.flags.AddSeed(cmd, 1)
+	a.dev.AddFlags(cmd)
+	a.flags.AddJSON(cmd)
+	return cmd
+}
+
+func (a *adaptVP) run(cmd *cobra.Command, line string) error {
+	spec, err := netllm.ParseBody(a.body)
+	switch {
+	case a.out == "":
+		return cli.Usagef("--out is needed")
+	case a.epochs < 0:
+		return cli.Usagef("--epochs %d: want 1 or more", a.epochs)
+	case !(a.rate >= 0) || math.IsInf(a.rate, 0):
+		return cli.Usagef("--learning-rate %v: want a positive number", a.rate)
+	case err != nil:
+		return cli.Usagef("--%w", err)
+	}
+	if err := checkRecipe(a.recipe, vp.Recipes); err != nil {
+		return err
+	}
+	used, err := a.dev.Resolve()
+	if err != nil {
+		return err
+	}
+	if err := cli.CheckNew(a.out, a.flags.Force); err != nil {
+		return err
+	}
+	if err := a.flags.CheckJSON(); err != nil {
+		return err
+	}
+	set, err := a.data.open(&a.flags)
+	if err != nil {
+		return err
+	}
+	b, err := used.OpenPinned()
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	m, err := a.model.load(b)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	body, closeBody, err := spec.Open(b, m)
+	if err != nil {
+		return err
+	}
+	defer closeBody()
+	r, err := vp.NewRecipe(a.recipe, body, spec, a.flags.Seed)
+	if err != nil {
+		return err
+	}
+	fill(&a.epochs, r.Epochs)
+	fill(&a.rate, float64(r.LearningRate))
+	r.Epochs, r.LearningRate = a.epochs, float32(a.rate)
+	train, valid, err := a.windows(set, r, cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	used.Print(cmd.ErrOrStderr())
+	adapter, result, err := trainVP(cmd.Context(), b, body, r, train, valid, cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	if err := adapter.Write(b, a.out, a.model.name(), a.flags.Force); err != nil {
+		return err
+	}
+	result.Model, result.Body, result.Adapter, result.Dataset, result.Command = a.model.name(), spec.String(), a.out, set.Name, line
+	result.Device, result.CPU, result.Threads, result.Seed = used.Device, used.CPU, used.Threads, a.flags.Seed
+	if _, err := fmt.Fprintf(a.flags.Results(cmd), "%s: %d parameters trained on %d windows in %.1f s, validation error %.4f\n",
+		a.out, result.Parameters, result.Windows, result.Seconds, result.Best); err != nil {
+		return err
+	}
+	return a.flags.WriteJSON(cmd, result)
+}
+
+// windows reads what is trained on, as the recipe cuts it, and what weights are chosen by, the
+// paper's windows. Neither may show what is tested.
+func (a *adaptVP) windows(set *vp.Dataset, r vp.Recipe, chatter io.Writer) (train, valid []vp.Window, err error) {
+	for _, part := range []struct {
+		split string
+		how   vp.Windowing
+		to    *[]vp.Window
+	}{{"train", r.Windows, &train}, {"valid", vp.DefaultWindowing(), &valid}} {
+		traces, err := a.data.traces(set, part.split, chatter)
+		if err != nil {
+			return nil, nil, err
+		}
+		if err := set.CheckTraining(traces); err != nil {
+			return nil, nil, err
+		}
+		*part.to = part.how.Windows(traces)
+		if len(*part.to) == 0 {
+			return nil, nil, fmt.Errorf("%s %s: no trace is longer than the %d rows that are left out at its ends", set.Name, part.split, part.how.TrimHead+part.how.TrimTail)
+		}
+	}
+	return train, valid, nil
+}
+
+// trainVP trains an adapter around body and says how it went.
+func trainVP(ctx context.Context, b ops.Backend, body transformer.Adaptable, r vp.Recipe, train, valid []vp.Window, chatter io.Writer) (*vp.Adapter, *adaptVPResult, error) {
+	adapter, err := vp.NewAdapter(b, body, r, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	result := &adaptVPResult{Task: "vp", Recipe: r, Windows: len(train), Validation: len(valid)}
+	for _, p := range adapter.Trained() {
+		result.Parameters += p.Value.Len()
+	}
+	if result.BaseSHA256, err = body.Hash(b); err != nil {
+		return nil, nil, err
+	}
+	rank := "no matrices"
+	if r.LoRA != nil {
+		rank = fmt.Sprintf("rank %d", r.LoRA.Rank)
+	}
+	fmt.Fprintf(chatter, "adapt: recipe %s, body %s, %s, %d windows, %d epochs, %d parameters to train\n",
+		r.Name, r.Body, rank, len(train), r.Epochs, result.Parameters)
+	var losses curve
+	var progress *cli.Progress
+	began := time.Now()
+	err = adapter.Train(ctx, b, train, valid, func(p vp.Progress) {
+		if progress == nil {
+			progress = cli.NewProgress(chatter, "adapt", "steps", p.Steps)
+		}
+		losses.add(p.Step, p.Steps, p.Loss)
+		if !math.IsNaN(p.Valid) {
+			result.Valid = append(result.Valid, curvePoint{p.Step, p.Valid})
+			result.Best = p.Best
+		}
+		progress.Set(p.Step, fmt.Sprintf("loss %.4f, validation %.4f", losses.recent, p.Best))
+	})
+	if progress != nil {
+		progress.Close()
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	if after, err := body.Hash(b); err != nil {
+		return nil, nil, err
+	} else if after != result.BaseSHA256 {
+		return nil, nil, fmt.Errorf("adapt: the frozen weights changed: hash %.12s before training, %.12s after", result.BaseSHA256, after)
+	}
+	fmt.Fprintf(chatter, "adapt: frozen weights unchanged, sha256 %.12s\n", result.BaseSHA256)
+	result.Seconds, result.Loss = time.Since(began).Seconds(), losses.points
+	return adapter, result, nil
+}

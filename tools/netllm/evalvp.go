@@ -1,0 +1,234 @@
+// The eval vp command: predictors answer the windows of a data set.
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"netllm/netllm/vp"
+	"netllm/tools/internal/cli"
+)
+
+// evalVP holds the flags of eval vp.
+type evalVP struct {
+	flags    cli.Flags
+	dev      cli.Device
+	data     vpFlags
+	model    modelFlags
+	adapter  string
+	noCache  bool
+	policies []string
+	report   string
+}
+
+func vpPolicyNames() []string { return append(slices.Clone(vp.Baselines), learnedPolicy) }
+
+func newEvalVP(line string) *cobra.Command {
+	e := &evalVP{}
+	cmd := &cobra.Command{
+		Use:   "vp --policy NAME[,NAME...]",
+		Short: "Score viewport predictors: mean error in degrees",
+		Long: "Eval vp asks predictors where viewers of 360-degree video will look and prints the\n" +
+			"mean absolute error in degrees over all windows, future rows and axes, its tails over\n" +
+			"windows (p50, p90, p99), and what roll, pitch and yaw have of it.\n\n" +
+			"No error means much without that of hold-last, which repeats the last position.\n\n" +
+			"Policies: " + strings.Join(vpPolicyNames(), ", ") + ".",
+		Example: "  netllm eval vp --policy hold-last,lr,velocity --data ../shared/data\n" +
+			"  netllm eval vp --policy hold-last,netllm --adapter run/vp --model stories260k-f32.gguf --setting unseen1\n" +
+			"  netllm eval vp --policy hold-last,velocity-damped --dataset my/traces --split all --report report.html",
+		Args: cli.NoArgs,
+		RunE: cli.Action(func(cmd *cobra.Command, _ []string) error { return e.run(cmd, line) }),
+	}
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	fs.StringSliceVar(&e.policies, "policy", nil, "predict with `NAMES`, separated by commas")
+	e.data.addWindows(cmd)
+	e.model.add(cmd)
+	fs.StringVar(&e.adapter, "adapter", "", "use the adapter in `DIR`, as adapt vp writes it, for policy netllm")
+	fs.BoolVar(&e.noCache, "no-cache", false, "compute every step of an autoregressive adapter anew (the same answers, slower)")
+	fs.StringVar(&e.report, "report", "", "write a page with plots to `FILE`")
+	e.flags.AddData(cmd)
+	e.flags.AddSeed(cmd, evalSeed)
+	e.dev.AddFlags(cmd)
+	e.flags.AddJSON(cmd)
+	return cmd
+}
+
+func (e *evalVP) run(cmd *cobra.Command, line string) error {
+	if err := e.data.resolve(cmd); err != nil {
+		return err
+	}
+	if err := checkPolicies(e.policies, vpPolicyNames()); err != nil {
+		return err
+	}
+	learned := slices.Contains(e.policies, learnedPolicy)
+	switch {
+	case learned && e.adapter == "":
+		return cli.Usagef("--policy %s needs --adapter", learnedPolicy)
+	case !learned && (e.adapter != "" || e.model.path != ""):
+		return cli.Usagef("--adapter and --model belong to policy %q, which is not asked for", learnedPolicy)
+	}
+	used, err := e.dev.Resolve()
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(e.flags.CheckJSON(), e.checkReport()); err != nil {
+		return err
+	}
+	set, err := e.data.open(&e.flags)
+	if err != nil {
+		return err
+	}
+	traces, err := e.data.traces(set, e.data.split, cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	windows := e.data.windows.Windows(traces)
+	if len(windows) == 0 {
+		return fmt.Errorf("%s %s: no trace is longer than the %d rows that are left out at its ends", set.Name, e.data.split, e.data.windows.TrimHead+e.data.windows.TrimTail)
+	}
+	factories, done, err := e.factories(used)
+	if err != nil {
+		return err
+	}
+	defer done()
+	used.Print(cmd.ErrOrStderr())
+	var results []*vp.Result
+	for _, f := range factories {
+		progress := cli.NewProgress(cmd.ErrOrStderr(), f.Name, "windows", len(windows))
+		r, err := vp.Evaluate(cmd.Context(), f, windows, vp.EvalOptions{Workers: used.Threads, Progress: func(n, _ int) { progress.Set(n, "") }})
+		progress.Close()
+		if err != nil {
+			return err
+		}
+		results = append(results, r)
+	}
+	if err := vpTable(results).Print(e.flags.Results(cmd)); err != nil {
+		return err
+	}
+	result := evalResult{
+		Task: "vp", Setting: e.data.setting, Device: used.Device, CPU: used.CPU, Seed: e.flags.Seed,
+		Threads: used.Threads, Command: line, Results: vpJSON(results),
+	}
+	if e.report != "" {
+		page, err := vpReport(&e.data, set, &result, results)
+		if err != nil {
+			return err
+		}
+		if err := cli.WriteFile(e.report, e.flags.Force, func(w io.Writer) error { return page.Write(w) }); err != nil {
+			return err
+		}
+	}
+	return e.flags.WriteJSON(cmd, result)
+}
+
+func (e *evalVP) checkReport() error {
+	if e.report == "" {
+		return nil
+	}
+	return cli.CheckNew(e.report, e.flags.Force)
+}
+
+// factories makes the predictors in the order of their names. What they use stays open until
+// the returned function is called.
+func (e *evalVP) factories(used cli.Used) (list []vp.Factory, done func(), err error) {
+	done = func() {}
+	for _, name := range e.policies {
+		var f vp.Factory
+		if name == learnedPolicy {
+			f, done, err = e.open(used)
+		} else {
+			f, err = vp.NewFactory(name)
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		list = append(list, f)
+	}
+	return list, done, nil
+}
+
+// open loads model and adapter.
+func (e *evalVP) open(used cli.Used) (f vp.Factory, done func(), err error) {
+	r, err := vp.ReadRecipe(e.adapter)
+	if err != nil {
+		return f, nil, err
+	}
+	b, err := used.Open()
+	if err != nil {
+		return f, nil, err
+	}
+	m, err := e.model.load(b)
+	if err != nil {
+		return f, nil, errors.Join(err, b.Close())
+	}
+	body, closeBody, err := r.Body.Open(b, m)
+	if err != nil {
+		return f, nil, errors.Join(err, m.Close(), b.Close())
+	}
+	done = func() {
+		closeBody()
+		m.Close()
+		b.Close()
+	}
+	a, err := vp.LoadAdapter(b, body, e.adapter, nil)
+	if err != nil {
+		done()
+		return f, nil, err
+	}
+	open, workers := used.Worker(b)
+	return a.Factory(learnedPolicy, workers, !e.noCache, open), done, nil
+}
+
+func number(v float64, digits int) string { return strconv.FormatFloat(v, 'f', digits, 64) }
+
+func vpTable(results []*vp.Result) *cli.Table {
+	t := &cli.Table{Text: 1, Columns: []string{"policy", "windows", "mean error", "stderr", "p50", "p90", "p99", "roll", "pitch", "yaw", "first row", "last row", "seconds"}}
+	for _, r := range results {
+		t.Add(r.Policy, strconv.Itoa(r.N), number(r.Mean, 4), number(r.StdErr, 4), number(r.P50, 2), number(r.P90, 2), number(r.P99, 2),
+			number(r.Axis[vp.Roll], 2), number(r.Axis[vp.Pitch], 2), number(r.Axis[vp.Yaw], 2),
+			number(r.Horizon[0], 2), number(r.Horizon[len(r.Horizon)-1], 2), number(r.Seconds, 2))
+	}
+	return t
+}
+
+// VPDetails is what a VP result has beside the fields of all tasks.
+type VPDetails struct {
+	P50  float64 `json:"p50"` // of the windows' errors
+	P90  float64 `json:"p90"`
+	P99  float64 `json:"p99"`
+	RMSE float64 `json:"rmse_deg_no_wrap"` // as published: without the rule for turns
+
+	Axes   map[string]float64 `json:"axes"`
+	Steps  []float64          `json:"steps"` // mean error of each future row
+	Videos []itemValue        `json:"videos"`
+	Users  []itemValue        `json:"users"`
+}
+
+func vpJSON(results []*vp.Result) []policyResult {
+	values := func(groups []vp.Group) (list []itemValue) {
+		for _, g := range groups {
+			list = append(list, itemValue{g.ID, g.Mean})
+		}
+		return list
+	}
+	var list []policyResult
+	for _, r := range results {
+		list = append(list, policyResult{
+			Policy: r.Policy, N: r.N, Metric: "mae_deg", Mean: r.Mean, StdErr: r.StdErr, Seconds: r.Seconds, Items: values(r.Pairs),
+			VPDetails: &VPDetails{
+				P50: r.P50, P90: r.P90, P99: r.P99, RMSE: r.RMSE, Steps: r.Horizon,
+				Axes:   map[string]float64{"roll": r.Axis[vp.Roll], "pitch": r.Axis[vp.Pitch], "yaw": r.Axis[vp.Yaw]},
+				Videos: values(r.Videos), Users: values(r.Users),
+			},
+		})
+	}
+	return list
+}

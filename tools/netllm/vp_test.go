@@ -1,0 +1,162 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	gold "netllm/internal/golden"
+	"netllm/netllm/vp"
+)
+
+// TestEvalVP compares with the reference.
+func TestEvalVP(t *testing.T) {
+	var ref struct {
+		Numbers []struct {
+			Split        string
+			Tail         int `json:"trim_tail"`
+			Windows      int
+			LR, Velocity struct {
+				MAE float64 `json:"mae_deg"`
+			}
+		}
+	}
+	readJSON(t, gold.Spec(t, "vp_reference.json"), &ref)
+	data := gold.Data(t, ".")
+	for _, n := range ref.Numbers {
+		stdout, stderr := succeed(t, "eval", "vp", "--policy", "lr,velocity", "--data", data, "--split", n.Split, "--trim-tail", fmt.Sprint(n.Tail), "--threads", "1", "--json", "-")
+		var got evalResult
+		decode(t, stdout, &got)
+		if got.Task != "vp" || got.Setting != "custom" || len(got.Results) != 2 || !strings.Contains(stderr, "mean error") {
+			t.Fatalf("got %+v, stderr %s", got, stderr)
+		}
+		for i, want := range []float64{n.LR.MAE, n.Velocity.MAE} {
+			r := got.Results[i]
+			if r.Metric != "mae_deg" || r.N != n.Windows || math.Abs(r.Mean-want) > 1e-3 || len(r.Items) != 126 || r.Items[0].ID[:5] != "video" || len(r.Steps) != 20 {
+				t.Errorf("%s of %s, trim %d: got %v over %d, want %v over %d", r.Policy, n.Split, n.Tail, r.Mean, r.N, want, n.Windows)
+			}
+		}
+	}
+	gold.Cases(t, 2*len(ref.Numbers))
+	stdout, stderr := succeed(t, "eval", "vp", "--policy", "hold-last", "--data", data, "--setting", "unseen3", "--json", "-")
+	var got evalResult
+	decode(t, stdout, &got)
+	if got.Setting != "unseen3" || got.Results[0].N != 954 || len(got.Results[0].Steps) != 30 || !strings.Contains(stderr, "12 of 18 pairs") {
+		t.Errorf("got %+v, stderr %s", got.Results[0].N, stderr)
+	}
+}
+
+// viewers writes a data set of one's own: viewers who turn steadily.
+func viewers(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for video := 1; video <= 3; video++ {
+		for user := 1; user <= 6; user++ {
+			var text strings.Builder
+			for i := range 150 {
+				yaw := math.Remainder(float64(50*user+video)+2*float64(user-3)*float64(i), 360)
+				fmt.Fprintf(&text, "%.3f,%d,%.4f,%.4f\n", 0.2*float64(i), user, 10*math.Sin(float64(i)/20), yaw)
+			}
+			path := filepath.Join(dir, fmt.Sprintf("video%d", video), fmt.Sprintf("user%d.csv", user))
+			if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, []byte(text.String()), 0o666); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	splits := map[string]vp.Split{"train": {Videos: []int{1}, Users: []int{1, 4}}, "valid": {Videos: []int{2}, Users: []int{2, 5}}, "test": {Videos: []int{3}, Users: []int{3, 6}}}
+	text, err := json.Marshal(splits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "splits.json"), text, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// TestAdaptVP goes the whole way with somebody's own traces, with a frozen model and with
+// every control.
+func TestAdaptVP(t *testing.T) {
+	model, dir, data := byteModel(t), t.TempDir(), viewers(t)
+	for _, body := range []string{"pretrained", "random:3", "trained:3", "none", "attention"} {
+		adapter, record := filepath.Join(dir, body), filepath.Join(dir, body+".json")
+		succeed(t, "adapt", "vp", "--model", model, "--dataset", data, "--body", body, "--epochs", "50", "--learning-rate", "0.01", "--out", adapter, "--json", record)
+		var made adaptVPResult
+		readJSON(t, record, &made)
+		if made.Task != "vp" || !strings.HasPrefix(made.Body, body) || made.Windows < 30 || made.Best <= 0 || len(made.Valid) == 0 || made.Recipe.LearningRate != 0.01 {
+			t.Errorf("%s: got %+v", body, made)
+		}
+		page := filepath.Join(dir, body+".html")
+		stdout, _ := succeed(t, "eval", "vp", "--policy", "hold-last,netllm", "--model", model, "--adapter", adapter, "--dataset", data, "--report", page, "--json", "-")
+		var got evalResult
+		decode(t, stdout, &got)
+		if hold, learned := got.Results[0].Mean, got.Results[1].Mean; !(learned < 0.8*hold) {
+			t.Errorf("%s: got error %v, hold-last has %v", body, learned, hold)
+		}
+		if text, err := os.ReadFile(page); err != nil || !strings.Contains(string(text), "seconds ahead") || !strings.Contains(string(text), "hold-last") {
+			t.Errorf("%s: the page: %v", body, err)
+		}
+	}
+	paper := filepath.Join(dir, "paper")
+	succeed(t, "adapt", "vp", "--model", model, "--dataset", data, "--recipe", "paper", "--epochs", "1", "--out", paper)
+	var errors [2]float64
+	for i, flags := range [][]string{nil, {"--no-cache"}} {
+		stdout, _ := succeed(t, append([]string{"eval", "vp", "--policy", "netllm", "--model", model, "--adapter", paper, "--dataset", data, "--json", "-"}, flags...)...)
+		var got evalResult
+		decode(t, stdout, &got)
+		errors[i] = got.Results[0].Mean
+	}
+	if math.Abs(errors[0]-errors[1]) > 1e-4 {
+		t.Errorf("with and without the cache: got errors %v", errors)
+	}
+}
+
+func TestVPErrors(t *testing.T) {
+	dir, data := t.TempDir(), viewers(t)
+	splits := filepath.Join(data, "splits.json")
+	for _, c := range []struct {
+		name, args, want string
+		code             int
+	}{
+		{"no policy", "eval vp", "--policy is needed", 2},
+		{"policy", "eval vp --policy lr,magic", `unknown policy "magic"`, 2},
+		{"twice", "eval vp --policy lr,lr", "given twice", 2},
+		{"setting", "eval vp --policy lr --setting unseen9", "want default, unseen1, unseen2, unseen3", 2},
+		{"windows", "eval vp --policy lr --horizon 99", "a horizon of 99 rows does not fit the last 30", 2},
+		{"no adapter", "eval vp --policy netllm", "needs --adapter", 2},
+		{"adapter unasked", "eval vp --policy lr --adapter x", "which is not asked for", 2},
+		{"no data", "eval vp --policy lr", "--data or NETLLM_DATA", 1},
+		{"dataset", "eval vp --policy lr --dataset nothing", "neither one of", 1},
+		{"split", "eval vp --policy lr --split best --dataset " + data, `no split "best"`, 1},
+		{"too short", "eval vp --policy lr --trim-head 100 --trim-tail 100 --dataset " + data, "no trace is longer than the 200 rows", 1},
+		{"adapter", "eval vp --policy netllm --adapter " + dir + " --dataset " + data, "netllm_adapter.json", 1},
+		{"report", "eval vp --policy lr --report " + splits + " --dataset " + data, "--force replaces it", 1},
+		{"no out", "adapt vp", "--out is needed", 2},
+		{"body", "adapt vp --out x --body big", `body "big"`, 2},
+		{"body seed", "adapt vp --out x --body none:3", "it has no seed", 2},
+		{"recipe", "adapt vp --out x --recipe fast", "want paper or best", 2},
+		{"rate", "adapt vp --out x --learning-rate -1", "want a positive number", 2},
+		{"epochs", "adapt vp --out x --epochs -1", "want 1 or more", 2},
+		{"out", "adapt vp --out " + data + " --dataset " + data, "--force replaces it", 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			code, _, stderr := command(t, strings.Fields(c.args)...)
+			if code != c.code || !strings.Contains(stderr, c.want) || strings.Count(strings.TrimSpace(stderr), "\n") > 3 {
+				t.Errorf("got exit code %d, %q; want %d, ... %s", code, stderr, c.code, c.want)
+			}
+		})
+	}
+	if err := os.Remove(splits); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, stderr := command(t, "adapt", "vp", "--out", filepath.Join(dir, "z"), "--dataset", data); code != 1 || !strings.Contains(stderr, `no split "train"`) {
+		t.Errorf("no splits: got exit code %d, %q", code, stderr)
+	}
+}
