@@ -7,6 +7,7 @@
 //	netllm adapt abr --model FILE         train an adapter from a recording
 //	netllm generate, netllm logits        run a language model
 //	netllm pretrain                       train a small one
+//	netllm data import, netllm data check make a folder of data, and check it
 //	netllm env                            what this machine offers
 //
 // Every command explains itself with --help. Results go to stdout, all else to
