@@ -31,9 +31,14 @@ func TestAttentionSizes(t *testing.T) {
 		{1, 7, 8, 1, 64, 200, 0}, {1, 63, 3, 1, 80, 0, 2}, {1, 65, 1, 1, 128, 5, 0}, {2, 130, 3, 3, 5, 0, 70}, // blocks of 64
 		{1, 33, 2, 1, 160, 3, 0}, {2, 65, 8, 1, 80, 5, 1}, {1, 67, 6, 3, 20, 3, 70}, {1, 130, 3, 1, 64, 300, 0},
 	} {
-		t.Run(fmt.Sprint(c), func(t *testing.T) { checkAttention(t, b, c, 0, true) })
+		for _, window := range []int{0, noMask} {
+			t.Run(fmt.Sprintf("%v/window=%d", c, window), func(t *testing.T) { checkAttention(t, b, c, window, true) })
+		}
 	}
 }
+
+// noMask is the window with which every query sees all keys.
+const noMask = -1
 
 // TestAttentionLimits computes on a device with little shared memory that binds only parts
 // of the tensors: sequences, heads and queries are taken in parts, and keys packed.
@@ -46,7 +51,9 @@ func TestAttentionLimits(t *testing.T) {
 		{5, 20, 4, 2, 32, 3, 1}, {1, 100, 8, 1, 32, 10, 9}, {1, 90, 6, 3, 32, 5, 1}, {2, 65, 2, 1, 96, 3, 0},
 	} {
 		for _, cache := range []bool{true, false} {
-			t.Run(fmt.Sprintf("%v/cache=%v", c, cache), func(t *testing.T) { checkAttention(t, b, c, 0, cache) })
+			for _, window := range []int{0, noMask} {
+				t.Run(fmt.Sprintf("%v/window=%d/cache=%v", c, window, cache), func(t *testing.T) { checkAttention(t, b, c, window, cache) })
+			}
 		}
 	}
 }

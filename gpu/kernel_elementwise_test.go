@@ -146,6 +146,17 @@ func TestParts(t *testing.T) {
 				F: [8]float32{-1}, I: [4]int64{9, int64(ops.RoPEHalves)}, Acc: 1}
 		}},
 	}
+	lstm := func(op ops.Op, offset int, acc uint16) call { // rows of which the device binds some
+		const rows, width = 700, 33
+		return func(make maker) (ops.Op, ops.Args) {
+			a := ops.Args{Acc: acc}
+			for i, n := range map[ops.Op][]int{ops.OpLSTM: {2, 4, 2}, ops.OpLSTMBackward: {4, 2, 2, 4, 2}}[op] {
+				n *= width
+				a.T[i] = make(rows*n+8).Slice(0, offset, offset+rows*n).Reshape(rows, n)
+			}
+			return op, a
+		}
+	}
 	for _, offset := range []int{0, 3} {
 		for _, c := range []struct {
 			name string
@@ -156,6 +167,13 @@ func TestParts(t *testing.T) {
 			{"swiglu backward", flat(ops.OpSwiGLUBackward, 5, offset, func(_ maker, a *ops.Args) { a.Acc = 2 })},
 			{"leaky relu backward", flat(ops.OpLeakyReLUBackward, 3, offset, same)},
 			{"gelu backward", flat(ops.OpGELUBackward, 3, offset, func(_ maker, a *ops.Args) { a.I[0] = int64(ops.GELUErf) })},
+			{"tanh", flat(ops.OpTanh, 2, offset, func(_ maker, a *ops.Args) { a.Acc = 0 })},
+			{"tanh backward", flat(ops.OpTanhBackward, 3, offset, same)},
+			{"lstm", lstm(ops.OpLSTM, offset, 0)},
+			{"lstm backward", lstm(ops.OpLSTMBackward, offset, 0)},
+			{"lstm backward, added", lstm(ops.OpLSTMBackward, offset, 3)},
+			{"mae", flat(ops.OpMAE, 3, offset, func(make maker, a *ops.Args) { a.T[0], a.Acc = make(1), 0 })},
+			{"mae backward", flat(ops.OpMAEBackward, 4, offset, func(make maker, a *ops.Args) { a.T[1], a.F[1] = make(1), 1.25 })},
 			{"dropout", flat(ops.OpDropout, 2, offset, func(_ maker, a *ops.Args) { a.I = [4]int64{-5, 3<<32 + 1, 2} })},
 			{"scale", flat(ops.OpScale, 1, offset, func(make maker, a *ops.Args) { a.T[1], a.Acc = make(1), 0 })},
 			{"mse backward", flat(ops.OpMSEBackward, 4, offset, func(make maker, a *ops.Args) { a.T[1] = make(1) })},
@@ -231,6 +249,9 @@ func TestNotFinite(t *testing.T) {
 		{"factor of an infinite norm", ops.OpClipFactor, []float64{inf}, []float64{0}},
 		{"gates", ops.OpSwiGLU, []float64{nan, inf, 200, 88, -88, -200}, []float64{nan, inf, 200, 88, 0, 0}},
 		{"GELU", ops.OpGELU, []float64{nan, inf, 0x1p100, 20, -20, -0x1p100}, []float64{nan, inf, 0x1p100, 20, 0, 0}},
+		{"tanh", ops.OpTanh, []float64{nan, inf, -inf, 0x1p100, -0x1p100, 200, -44.5, 8.5}, []float64{nan, 1, -1, 1, -1, 1, -1, 1}},
+		{"magnitude of a difference, one NaN", ops.OpMAE, []float64{1, nan, 3}, []float64{nan}},
+		{"magnitude of an infinite difference", ops.OpMAE, []float64{1, -inf, 3}, []float64{inf}},
 		{"leaky ReLU", ops.OpLeakyReLU, []float64{nan, inf, -inf}, []float64{nan, inf, -inf}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

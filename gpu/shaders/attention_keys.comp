@@ -17,7 +17,7 @@ layout(set = 1, binding = 0, std140) uniform P {
 	uint dko, dvo, qo, ko, vo, go, lo, deltao;
 	uint dkb, dkt, dkh, dvb, dvt, dvh, qb, qt, qh, kb, kt, kh, vb, vt, vh, gb, gt, gh; // steps by sequence, token, head
 	uint lb, lh, lt, deltab, deltah, deltat;
-	uint rows, group, past, causal, window, keys, d, slices, all;          // all keys, of which queries see the first keys
+	uint rows, group, past, causal, window, keys, d, slices, all;  // all keys, of which queries see the first keys
 	uint wantK, addK, wantV, addV;
 	float scale;
 } p;
@@ -66,12 +66,13 @@ void main() {
 		accV[i] = vec2(0);
 	}
 	// The first row that sees a key of the block is that of the token that is the first key, the
-	// last that of the token for which the last key is the first of its window; without a mask all do.
-	uint begin = (max(from, p.past) - p.past) * p.group, end = p.rows;
-	if (p.causal == 0)
-		begin = 0;
-	else
+	// last that of the token for which the last key is the first of its window. Without a mask
+	// all rows see all keys but the spare ones.
+	uint begin = 0, end = from < p.keys ? p.rows : 0;
+	if (p.causal != 0) {
+		begin = (max(from, p.past) - p.past) * p.group;
 		end = min((max(from + BLOCK - 1 + p.window, p.past) - p.past) * p.group, p.rows);
+	}
 	for (uint r0 = begin; r0 < end; r0 += BLOCK) {
 		if (tid < BLOCK) {
 			uint r = min(r0 + tid, p.rows - 1), t = r / p.group, h = kv * p.group + r % p.group;

@@ -4,7 +4,7 @@
 vec4 hyperbolic(vec4 x) {
 	vec4 e = expNegative(-2.0 * abs(x)), square = x * x;
 	vec4 far = sign(x) * (1.0 - e) / (1.0 + e);
-	// Near zero 1-e would lose digits: the Taylor series, whose rest is below 2e-8 of it.
+	// Near zero 1-e would lose digits: the Taylor series, whose rest is below 6e-8 of it.
 	vec4 series = square * (62.0 / 2835.0) - 17.0 / 315.0;
 	series = series * square + 2.0 / 15.0;
 	series = series * square - 1.0 / 3.0;

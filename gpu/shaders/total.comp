@@ -15,8 +15,9 @@
 //build: total_absolute_subgroup -DDISTANCE -DABSOLUTE -DSUBGROUP
 //build: total_absolute_4_subgroup -DDISTANCE -DABSOLUTE -DFOUR -DSUBGROUP
 // The sum of the elements of x [len], of their squares (SQUARES), of those of
-// x - t (DISTANCE), or of the magnitudes of that on a circle (ABSOLUTE), times a scale. Every workgroup adds up a share; its sum is
-// element gl_WorkGroupID.x of y, added or set.
+// x - t (DISTANCE), or of the magnitudes of x - t on a circle (ABSOLUTE), times a
+// scale. Every workgroup adds up a share; its sum is element gl_WorkGroupID.x of y,
+// added or set.
 #include "reduce.glsl"
 #include "vector.glsl"
 #ifdef ABSOLUTE
@@ -52,8 +53,7 @@ void main() {
 		v -= t[p.to / WIDTH + i];
 #endif
 #ifdef ABSOLUTE
-		v = nearest(v, p.period);
-		v = mix(abs(v), v, isnan(v));
+		v = abs(nearest(v, p.period));
 #elif defined(SQUARES) || defined(DISTANCE)
 		v *= v;
 #endif
