@@ -42,11 +42,13 @@ type NetworkConfig struct {
 	FrozenConv bool `json:"frozen_conv,omitempty"` // published: the convolution is not trained
 
 	// Of "queries" only.
-	History  int  `json:"history,omitempty"`   // rows seen at most
-	Horizon  int  `json:"horizon,omitempty"`   // rows predicted at most
-	PerQuery int  `json:"per_query,omitempty"` // rows predicted by one query
-	Hidden   int  `json:"hidden,omitempty"`    // numbers between feature and answer
-	Mirror   bool `json:"mirror,omitempty"`    // answers are the mean of those for the window and its mirror image
+	History   int    `json:"history,omitempty"`    // rows seen at most
+	Horizon   int    `json:"horizon,omitempty"`    // rows predicted at most
+	PerQuery  int    `json:"per_query,omitempty"`  // rows predicted by one query
+	Hidden    int    `json:"hidden,omitempty"`     // numbers between feature and answer; 0: none
+	Mirror    bool   `json:"mirror,omitempty"`     // half of the windows trained on are mirrored, and answers are the mean of those for both
+	NoSummary bool   `json:"no_summary,omitempty"` // queries know nothing of the rows but what the body tells them
+	Loss      string `json:"loss,omitempty"`       // "mae", which is the default, or "mse"
 }
 
 // Kinds of networks.
@@ -72,6 +74,9 @@ func (f NetworkConfig) Validate() error {
 		least("horizon", f.Horizon, 1)
 		least("per_query", f.PerQuery, 1)
 		least("hidden", f.Hidden, 0)
+		if f.Loss != "" && f.Loss != "mae" && f.Loss != "mse" {
+			errs = append(errs, fmt.Errorf("vp: network: loss %q, known: mae, mse", f.Loss))
+		}
 	default:
 		errs = append(errs, fmt.Errorf("vp: network: kind %q, known: %q, %q", f.Kind, PublishedKind, QueriesKind))
 	}

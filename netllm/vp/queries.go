@@ -50,10 +50,12 @@ func newQueries(b ops.Backend, body transformer.Body, f NetworkConfig, seed uint
 	width := body.Width()
 	n := &Queries{
 		config: f, body: body,
-		step:    netllm.NewDense(b, "encoder.step", f.Features, stepFeatures, rng),
-		embed:   netllm.NewDense(b, "encoder.embed", width, f.Features, rng),
-		motion:  netllm.NewDense(b, "encoder.motion", f.Features, f.motionFeatures(), rng),
-		summary: netllm.NewDense(b, "encoder.summary", width, f.Features, rng),
+		step:  netllm.NewDense(b, "encoder.step", f.Features, stepFeatures, rng),
+		embed: netllm.NewDense(b, "encoder.embed", width, f.Features, rng),
+	}
+	if !f.NoSummary {
+		n.motion = netllm.NewDense(b, "encoder.motion", f.Features, f.motionFeatures(), rng)
+		n.summary = netllm.NewDense(b, "encoder.summary", width, f.Features, rng)
 	}
 	if f.Image > 0 {
 		n.image = netllm.NewDense(b, "encoder.image", width, f.Image, rng)
@@ -153,12 +155,15 @@ func (n *Queries) displacements(c *ops.Context, ws []Window, sign []float32) (te
 	leaky := func(x tensor.Tensor) tensor.Tensor { return ops.LeakyReLU(c, x, leakySlope) }
 
 	history := n.embed.Forward(c, leaky(n.step.Forward(c, c.Float32s(steps, batch*rows, stepFeatures))))
-	summary := n.summary.Forward(c, leaky(n.motion.Forward(c, c.Float32s(motion, batch, n.config.motionFeatures()))))
 	ids, of := make([]int32, batch*queries), make([]int32, batch*queries)
 	for i := range ids {
 		ids[i], of[i] = int32(i%queries), int32(i/queries)
 	}
-	query := ops.Add(c, n.query.Forward(c, c.Int32s(ids, len(ids))), ops.Gather(c, summary, c.Int32s(of, len(of))))
+	query := n.query.Forward(c, c.Int32s(ids, len(ids)))
+	if n.summary != nil {
+		summary := n.summary.Forward(c, leaky(n.motion.Forward(c, c.Float32s(motion, batch, n.config.motionFeatures()))))
+		query = ops.Add(c, query, ops.Gather(c, summary, c.Int32s(of, len(of))))
+	}
 
 	tokens := join(c, history.Reshape(batch, rows, width), query.Reshape(batch, queries, width))
 	if n.image != nil {
@@ -177,14 +182,14 @@ func (n *Queries) displacements(c *ops.Context, ws []Window, sign []float32) (te
 }
 
 // Loss implements [Network]: the mean absolute error of displacements, the short way round, in
-// degrees, over the rows that the windows have.
+// units of answerUnit, over the rows that the windows have, or their mean square.
 func (n *Queries) Loss(c *ops.Context, ws []Window, _ bool) (tensor.Tensor, error) {
 	sign := make([]float32, len(ws))
 	horizon := min(ws[0].Horizon, n.config.Horizon)
 	truth := make([]float32, 0, len(ws)*horizon*len(ends))
 	for i, w := range ws {
 		sign[i] = 1
-		if c.Training && ops.DropoutKeeps(0.5, c.RNG.Seed, c.RNG.Step, mirrorCall, i) {
+		if n.mirrors() && c.Training && ops.DropoutKeeps(0.5, c.RNG.Seed, c.RNG.Step, mirrorCall, i) {
 			sign[i] = -1
 		}
 		at := w.Past()[w.History-1]
@@ -198,8 +203,14 @@ func (n *Queries) Loss(c *ops.Context, ws []Window, _ bool) (tensor.Tensor, erro
 		return y, err
 	}
 	y = ops.Contiguous(c, y.Slice(1, 0, horizon))
+	if n.config.Loss == "mse" {
+		return ops.MSE(c, y, c.Float32s(truth, y.Shape()...)), nil
+	}
 	return ops.MAE(c, y, c.Float32s(truth, y.Shape()...), 360./answerUnit), nil
 }
+
+// mirrors reports whether the mirror image of a window means anything: no picture goes with it.
+func (n *Queries) mirrors() bool { return n.config.Mirror && n.image == nil }
 
 // mirrorCall numbers the draw of mirrored windows among a step's draws.
 const mirrorCall = 1 << 30
@@ -207,7 +218,7 @@ const mirrorCall = 1 << 30
 // Predict implements [Network]. Rows beyond the network's horizon repeat the last it knows.
 func (n *Queries) Predict(c *ops.Context, dst [][]Angles, ws []Window, _ *transformer.Cache) error {
 	signs := []float32{1}
-	if n.config.Mirror {
+	if n.mirrors() {
 		signs = []float32{1, -1}
 	}
 	for _, out := range dst {

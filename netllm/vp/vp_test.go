@@ -249,3 +249,29 @@ func TestEvaluate(t *testing.T) {
 		t.Errorf("cancelled: got %v", err)
 	}
 }
+
+func TestFolds(t *testing.T) {
+	d := published["jin2022"]
+	folds := Folds([]Split{d.splits["train"], d.splits["valid"]}, 5)
+	videos, users := map[int]int{}, map[int]int{}
+	for _, f := range folds {
+		if common(f.Train.Videos, f.Valid.Videos) != nil || common(f.Train.Users, f.Valid.Users) != nil {
+			t.Errorf("%v: the parts share something", f)
+		}
+		if len(f.Train.Videos)+len(f.Valid.Videos) != 21 || len(f.Train.Users)+len(f.Valid.Users) != 63 {
+			t.Errorf("got %d and %d videos, %d and %d users", len(f.Train.Videos), len(f.Valid.Videos), len(f.Train.Users), len(f.Valid.Users))
+		}
+		if common(f.Train.Videos, d.splits["test"].Videos) != nil || common(f.Valid.Users, d.splits["test"].Users) != nil {
+			t.Errorf("%v: something of the test split", f)
+		}
+		for _, v := range f.Valid.Videos {
+			videos[v]++
+		}
+		for _, u := range f.Valid.Users {
+			users[u]++
+		}
+	}
+	if len(videos) != 21 || len(users) != 63 {
+		t.Errorf("got %d videos and %d users validated, want each once", len(videos), len(users))
+	}
+}
