@@ -42,13 +42,14 @@ type NetworkConfig struct {
 	FrozenConv bool `json:"frozen_conv,omitempty"` // published: the convolution is not trained
 
 	// Of "queries" only.
-	History   int    `json:"history,omitempty"`    // rows seen at most
-	Horizon   int    `json:"horizon,omitempty"`    // rows predicted at most
-	PerQuery  int    `json:"per_query,omitempty"`  // rows predicted by one query
-	Hidden    int    `json:"hidden,omitempty"`     // numbers between feature and answer; 0: none
-	Mirror    bool   `json:"mirror,omitempty"`     // half of the windows trained on are mirrored, and answers are the mean of those for both
-	NoSummary bool   `json:"no_summary,omitempty"` // queries know nothing of the rows but what the body tells them
-	Loss      string `json:"loss,omitempty"`       // "mae", which is the default, or "mse"
+	History   int     `json:"history,omitempty"`    // rows seen at most
+	Horizon   int     `json:"horizon,omitempty"`    // rows predicted at most
+	PerQuery  int     `json:"per_query,omitempty"`  // rows predicted by one query
+	Hidden    int     `json:"hidden,omitempty"`     // numbers between feature and answer; 0: none
+	Mirror    bool    `json:"mirror,omitempty"`     // half of the windows trained on are mirrored, and answers are the mean of those for both
+	Stretch   float64 `json:"stretch,omitempty"`    // motion trained on is multiplied by exp of something up to this, either way
+	NoSummary bool    `json:"no_summary,omitempty"` // queries know nothing of the rows but what the body tells them
+	Loss      string  `json:"loss,omitempty"`       // "mae", which is the default, or "mse"
 }
 
 // Kinds of networks.

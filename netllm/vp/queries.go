@@ -3,6 +3,7 @@
 package vp
 
 import (
+	"math"
 	"math/rand/v2"
 
 	"netllm/netllm"
@@ -106,8 +107,18 @@ func difference(to, from Angles) (d Angles) {
 	return d
 }
 
-// describe appends the features of the rows of one window, mirrored if sign is -1.
-func (n *Queries) describe(steps, motion []float32, past []Angles, sign float32) (s, m []float32) {
+// view is how a window is shown: through a mirror if sign is -1, its motion size times as
+// large.
+type view struct{ sign, size float32 }
+
+// plain shows a window as it is.
+var plain = view{1, 1}
+
+// axes are by what displacements are multiplied: a mirror turns roll and yaw.
+func (v view) axes() Angles { return Angles{v.sign * v.size, v.size, v.sign * v.size} }
+
+// describe appends the features of the rows of one window.
+func (n *Queries) describe(steps, motion []float32, past []Angles, shown view) (s, m []float32) {
 	past = past[max(0, len(past)-n.config.History):]
 	end := len(past) - 1
 	away := make([]Angles, len(past)) // from the last row, along the way
@@ -117,7 +128,7 @@ func (n *Queries) describe(steps, motion []float32, past []Angles, sign float32)
 			away[i][axis] = away[i+1][axis] + d[axis]
 		}
 	}
-	flip := Angles{sign, 1, sign} // a mirror turns roll and yaw
+	flip := shown.axes()
 	for i, row := range past {
 		for axis, v := range away[i] {
 			steps = append(steps, flip[axis]*v/displacementUnit)
@@ -129,7 +140,7 @@ func (n *Queries) describe(steps, motion []float32, past []Angles, sign float32)
 			}
 			steps = append(steps, flip[axis]*(v-before)/velocityUnit)
 		}
-		steps = append(steps, flip[Roll]*row[Roll]/ends[Roll], row[Pitch]/ends[Pitch])
+		steps = append(steps, shown.sign*row[Roll]/ends[Roll], row[Pitch]/ends[Pitch])
 	}
 	for i := end - n.config.History + 1; i < end; i++ {
 		if i < 0 {
@@ -141,15 +152,15 @@ func (n *Queries) describe(steps, motion []float32, past []Angles, sign float32)
 		}
 		motion = append(motion, 1)
 	}
-	return steps, append(motion, flip[Roll]*past[end][Roll]/ends[Roll], past[end][Pitch]/ends[Pitch])
+	return steps, append(motion, shown.sign*past[end][Roll]/ends[Roll], past[end][Pitch]/ends[Pitch])
 }
 
 // displacements returns the answers [batch, horizon, 3] in units of answerUnit degrees.
-func (n *Queries) displacements(c *ops.Context, ws []Window, sign []float32) (tensor.Tensor, error) {
+func (n *Queries) displacements(c *ops.Context, ws []Window, shown []view) (tensor.Tensor, error) {
 	batch, width, queries := len(ws), n.body.Width(), n.config.queries()
 	var steps, motion []float32
 	for i, w := range ws {
-		steps, motion = n.describe(steps, motion, w.Past(), sign[i])
+		steps, motion = n.describe(steps, motion, w.Past(), shown[i])
 	}
 	rows := len(steps) / stepFeatures / batch
 	leaky := func(x tensor.Tensor) tensor.Tensor { return ops.LeakyReLU(c, x, leakySlope) }
@@ -184,21 +195,24 @@ func (n *Queries) displacements(c *ops.Context, ws []Window, sign []float32) (te
 // Loss implements [Network]: the mean absolute error of displacements, the short way round, in
 // units of answerUnit, over the rows that the windows have, or their mean square.
 func (n *Queries) Loss(c *ops.Context, ws []Window, _ bool) (tensor.Tensor, error) {
-	sign := make([]float32, len(ws))
+	shown := make([]view, len(ws))
 	horizon := min(ws[0].Horizon, n.config.Horizon)
 	truth := make([]float32, 0, len(ws)*horizon*len(ends))
 	for i, w := range ws {
-		sign[i] = 1
-		if n.mirrors() && c.Training && ops.DropoutKeeps(0.5, c.RNG.Seed, c.RNG.Step, mirrorCall, i) {
-			sign[i] = -1
+		shown[i] = plain
+		if c.Training {
+			shown[i] = n.drawn(c, i)
 		}
+		flip := shown[i].axes()
 		at := w.Past()[w.History-1]
 		for _, row := range w.Future()[:horizon] {
 			d := difference(row, at)
-			truth = append(truth, sign[i]*d[Roll]/answerUnit, d[Pitch]/answerUnit, sign[i]*d[Yaw]/answerUnit)
+			for axis, v := range d {
+				truth = append(truth, flip[axis]*v/answerUnit)
+			}
 		}
 	}
-	y, err := n.displacements(c, ws, sign)
+	y, err := n.displacements(c, ws, shown)
 	if err != nil {
 		return y, err
 	}
@@ -212,22 +226,32 @@ func (n *Queries) Loss(c *ops.Context, ws []Window, _ bool) (tensor.Tensor, erro
 // mirrors reports whether the mirror image of a window means anything: no picture goes with it.
 func (n *Queries) mirrors() bool { return n.config.Mirror && n.image == nil }
 
-// mirrorCall numbers the draw of mirrored windows among a step's draws.
-const mirrorCall = 1 << 30
+// drawn returns how the step's window number i is shown in training.
+func (n *Queries) drawn(c *ops.Context, i int) view {
+	rng := rand.New(rand.NewPCG(c.RNG.Seed^0x76696577, c.RNG.Step<<16+uint64(i))) // the stream is this window's own
+	shown := plain
+	if n.mirrors() && rng.IntN(2) == 1 {
+		shown.sign = -1
+	}
+	if n.config.Stretch > 0 {
+		shown.size = float32(math.Exp(n.config.Stretch * (2*rng.Float64() - 1)))
+	}
+	return shown
+}
 
 // Predict implements [Network]. Rows beyond the network's horizon repeat the last it knows.
 func (n *Queries) Predict(c *ops.Context, dst [][]Angles, ws []Window, _ *transformer.Cache) error {
-	signs := []float32{1}
+	views := []view{plain}
 	if n.mirrors() {
-		signs = []float32{1, -1}
+		views = append(views, view{-1, 1})
 	}
 	for _, out := range dst {
 		clear(out)
 	}
-	for _, sign := range signs {
-		all := make([]float32, len(ws))
+	for _, shown := range views {
+		all := make([]view, len(ws))
 		for i := range all {
-			all[i] = sign
+			all[i] = shown
 		}
 		y, err := n.displacements(c, ws, all)
 		if err != nil {
@@ -238,13 +262,12 @@ func (n *Queries) Predict(c *ops.Context, dst [][]Angles, ws []Window, _ *transf
 			return err
 		}
 		rows := y.Dim(1)
-		unit := float32(answerUnit) / float32(len(signs))
-		flip := Angles{sign * unit, unit, sign * unit}
+		unit, flip := float32(answerUnit)/float32(len(views)), shown.axes()
 		for i := range ws {
 			for k := range dst[i] {
 				at := values[(i*rows+min(k, n.config.Horizon-1))*len(ends):]
 				for axis := range ends {
-					dst[i][k][axis] += flip[axis] * at[axis]
+					dst[i][k][axis] += unit * flip[axis] * at[axis]
 				}
 			}
 		}

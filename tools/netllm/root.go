@@ -30,6 +30,6 @@ func newRoot(line string) *cobra.Command {
 	collect.AddCommand(newCollectABR(line))
 	adapt := cli.Group(&cobra.Command{Use: "adapt", Short: "Learn a task: a policy from a pool, a predictor from traces"})
 	adapt.AddCommand(newAdaptABR(line), newAdaptVP(line))
-	root.AddCommand(newQuickstart(line), evaluate, collect, adapt, newGenerate(), newLogits(), newPlan(), newPretrain(line), newData(line), newEnv())
+	root.AddCommand(newQuickstart(line), evaluate, collect, adapt, newGenerate(), newLogits(), newPlan(), newPretrain(line), newData(line), newExperiment(line), newEnv())
 	return root
 }

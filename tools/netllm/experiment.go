@@ -1,0 +1,148 @@
+// Experiments: tables of the documents, each made by one command.
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"sync"
+
+	"github.com/spf13/cobra"
+
+	"netllm/netllm/vp"
+	"netllm/ops"
+	"netllm/tools/internal/cli"
+)
+
+func newExperiment(line string) *cobra.Command {
+	cmd := cli.Group(&cobra.Command{Use: "experiment", Short: "Make the tables of the documents anew"})
+	cmd.AddCommand(newVPControls(line), newVPAblations(line))
+	return cmd
+}
+
+// vpExperiment holds what the VP experiments share.
+type vpExperiment struct {
+	flags  cli.Flags
+	dev    cli.Device
+	data   vpFlags
+	model  modelFlags
+	epochs int
+}
+
+func (e *vpExperiment) add(cmd *cobra.Command) {
+	cmd.Flags().SortFlags = false
+	e.model.add(cmd)
+	cmd.Flags().IntVar(&e.epochs, "epochs", 0, "go over the windows `N` times (default the recipe's)")
+	cmd.Flags().BoolVar(&e.data.missing, "allow-missing", false, "leave out pairs of video and user that have no file")
+	e.flags.AddData(cmd)
+	e.flags.AddSeed(cmd, 1)
+	e.dev.AddFlags(cmd)
+	e.flags.AddJSON(cmd)
+}
+
+// vpRun is one training and what came of it.
+type vpRun struct {
+	Label   string    `json:"label"`
+	Recipe  vp.Recipe `json:"recipe"`
+	Trained int       `json:"parameters"`
+	Seconds float64   `json:"seconds"`
+	Best    float64   `json:"best_validation"`
+	Last    float64   `json:"last_validation"`
+	Errors  []float64 `json:"errors"` // of each set of windows asked for, degrees
+
+	train, valid []vp.Window
+	asked        [][]vp.Window
+}
+
+// runAll does all trainings, as many at a time as there are workers, each with one thread: small
+// products gain little from two.
+func (e *vpExperiment) runAll(ctx context.Context, used cli.Used, runs []*vpRun, chatter io.Writer) error {
+	b, err := used.Open()
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	open, workers := used.Worker(b)
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	jobs := make(chan *vpRun)
+	var group sync.WaitGroup
+	var mu sync.Mutex
+	done := 0
+	for range min(workers, len(runs)) {
+		group.Go(func() {
+			own := open()
+			for r := range jobs {
+				if err := e.run(ctx, own, r); err != nil {
+					stop(fmt.Errorf("%s: %w", r.Label, err))
+					continue
+				}
+				mu.Lock()
+				done++
+				fmt.Fprintf(chatter, "%d/%d %s: validation %.4f, errors %.4f, %.0f s\n", done, len(runs), r.Label, r.Best, r.Errors, r.Seconds)
+				mu.Unlock()
+			}
+		})
+	}
+	for _, r := range runs {
+		if ctx.Err() == nil {
+			jobs <- r
+		}
+	}
+	close(jobs)
+	group.Wait()
+	return context.Cause(ctx)
+}
+
+// run does one training.
+func (e *vpExperiment) run(ctx context.Context, b ops.Backend, r *vpRun) error {
+	m, err := e.model.load(b)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	body, done, err := r.Recipe.Body.Open(b, m)
+	if err != nil {
+		return err
+	}
+	defer done()
+	a, result, err := trainVP(ctx, b, body, r.Recipe, r.train, r.valid, io.Discard)
+	if err != nil {
+		return err
+	}
+	r.Trained, r.Seconds, r.Best, r.Last = result.Parameters, result.Seconds, result.Best, result.Valid[len(result.Valid)-1].Loss
+	f := a.Factory(learnedPolicy, 1, true, func() ops.Backend { return b })
+	for _, ws := range r.asked {
+		score, err := vp.Evaluate(ctx, f, ws, vp.EvalOptions{Workers: 1})
+		if err != nil {
+			return err
+		}
+		r.Errors = append(r.Errors, score.Mean)
+	}
+	return nil
+}
+
+// meanErr is the mean of values and its standard error, NaN of less than two.
+func meanErr(values []float64) (mean, stderr float64) {
+	for _, v := range values {
+		mean += v / float64(len(values))
+	}
+	if len(values) < 2 {
+		return mean, math.NaN()
+	}
+	for _, v := range values {
+		stderr += (v - mean) * (v - mean)
+	}
+	return mean, math.Sqrt(stderr/float64(len(values)-1)) / math.Sqrt(float64(len(values)))
+}
+
+// plusMinus shows a mean with its standard error, if there is one.
+func plusMinus(values []float64, digits int) string {
+	mean, stderr := meanErr(values)
+	if math.IsNaN(stderr) {
+		return number(mean, digits)
+	}
+	return number(mean, digits) + " ± " + number(stderr, digits)
+}
