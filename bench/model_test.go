@@ -79,6 +79,26 @@ func BenchmarkABRDecision(b *testing.B) {
 	suite.Run(b, "model=embedded", func(_ *testing.B, backend ops.Backend) (*work.Work, error) { return work.Decision(backend) })
 }
 
+// BenchmarkVPAnswer measures answers of viewport prediction, one question at a time: the published
+// recipe position by position, with and without the cache, and the project's in one pass.
+func BenchmarkVPAnswer(b *testing.B) {
+	for _, a := range []struct {
+		name string
+		work.Answer
+	}{
+		{"recipe=best", work.Answer{Recipe: "best"}},
+		{"recipe=paper/cache=true", work.Answer{Recipe: "paper", Caching: true}},
+		{"recipe=paper/cache=false", work.Answer{Recipe: "paper"}},
+	} {
+		suite.Run(b, "model=embedded/"+a.name, func(_ *testing.B, backend ops.Backend) (*work.Work, error) { return a.New(backend) })
+		suite.Run(b, "model=stories260k/"+a.name, func(b *testing.B, backend ops.Backend) (*work.Work, error) {
+			a := a.Answer
+			a.Path = golden.Data(b, "models/stories260k/stories260k-f32.gguf")
+			return a.New(backend)
+		})
+	}
+}
+
 // BenchmarkSimulator measures sessions of constant quality 1 over the FCC training
 // traces, and over generated ones.
 func BenchmarkSimulator(b *testing.B) {

@@ -9,8 +9,10 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"netllm/bench/limits"
 	"netllm/bench/model"
@@ -75,9 +77,20 @@ func measure(b *testing.B, w *work.Work, backend ops.Backend, threads int) {
 		before = backend.Counters().BytesTransferred
 	}
 	b.ReportAllocs()
+	var times []time.Duration
 	for b.Loop() {
+		began := time.Now()
 		if err := do(); err != nil {
 			b.Fatal(err)
+		}
+		if w.Latency {
+			times = append(times, time.Since(began))
+		}
+	}
+	slices.Sort(times)
+	for _, percent := range []int{50, 95, 99} {
+		if len(times) > 0 {
+			b.ReportMetric(float64(times[len(times)*percent/100].Nanoseconds())/1e3, fmt.Sprintf("p%d-µs", percent))
 		}
 	}
 	if backend != nil && threads == 0 {

@@ -20,6 +20,8 @@ type Work struct {
 	Unit  string  // what one Do gets done besides, such as "tokens"
 	Units float64 // and how many of them
 
+	Latency bool // how long one Do takes is worth knowing at its worst, too
+
 	close []func()
 }
 
