@@ -41,10 +41,7 @@ func (a *Adapter) NewLearned(c *ops.Context, caching bool) *Learned {
 // Predict implements [Predictor].
 func (p *Learned) Predict(dst [][]Angles, ws []Window) error {
 	for len(ws) > 0 {
-		n := 1
-		for n < len(ws) && ws[n].History == ws[0].History && ws[n].Horizon == ws[0].Horizon {
-			n++
-		}
+		n := alike(ws)
 		p.c.Reset()
 		if err := p.network.Predict(p.c, dst[:n], ws[:n], p.emptied(n, ws[0])); err != nil {
 			return err
