@@ -139,7 +139,7 @@ func (a *adaptVP) run(cmd *cobra.Command, line string) error {
 	fill(&a.epochs, r.Epochs)
 	fill(&a.rate, float64(r.LearningRate))
 	r.Epochs, r.LearningRate = a.epochs, float32(a.rate)
-	train, valid, err := a.windows(set, r, cmd.ErrOrStderr())
+	train, valid, err := trainingWindows(&a.data, set, r.Windows, cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}
@@ -160,15 +160,15 @@ func (a *adaptVP) run(cmd *cobra.Command, line string) error {
 	return a.flags.WriteJSON(cmd, result)
 }
 
-// windows reads what is trained on, as the recipe cuts it, and what weights are chosen by, the
+// trainingWindows reads what is trained on, cut as how says, and what weights are chosen by, the
 // paper's windows. Neither may show what is tested.
-func (a *adaptVP) windows(set *vp.Dataset, r vp.Recipe, chatter io.Writer) (train, valid []vp.Window, err error) {
+func trainingWindows(data *vpFlags, set *vp.Dataset, how vp.Windowing, chatter io.Writer) (train, valid []vp.Window, err error) {
 	for _, part := range []struct {
 		split string
 		how   vp.Windowing
 		to    *[]vp.Window
-	}{{"train", r.Windows, &train}, {"valid", vp.DefaultWindowing(), &valid}} {
-		traces, err := a.data.traces(set, part.split, chatter)
+	}{{"train", how, &train}, {"valid", vp.DefaultWindowing(), &valid}} {
+		traces, err := data.traces(set, part.split, chatter)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -24,11 +24,15 @@ type evalVP struct {
 	model    modelFlags
 	adapter  string
 	noCache  bool
+	track    string
 	policies []string
 	report   string
 }
 
-func vpPolicyNames() []string { return append(slices.Clone(vp.Baselines), learnedPolicy) }
+func vpPolicyNames() []string { return append(slices.Clone(vp.Baselines), trackPolicy, learnedPolicy) }
+
+// trackPolicy is the name of the recurrent predictor.
+const trackPolicy = "track"
 
 func newEvalVP(line string) *cobra.Command {
 	e := &evalVP{}
@@ -38,6 +42,8 @@ func newEvalVP(line string) *cobra.Command {
 		Long: "Eval vp asks predictors where viewers of 360-degree video will look and prints the\n" +
 			"mean absolute error in degrees over all windows, future rows and axes, its tails over\n" +
 			"windows (p50, p90, p99), and what roll, pitch and yaw have of it.\n\n" +
+			"Policy track is, as published, told the first position to come, unless it was trained\n" +
+			"without that: then results call it track-honest.\n\n" +
 			"No error means much without that of hold-last, which repeats the last position.\n\n" +
 			"Policies: " + strings.Join(vpPolicyNames(), ", ") + ".",
 		Example: "  netllm eval vp --policy hold-last,lr,velocity --data ../shared/data\n" +
@@ -53,6 +59,7 @@ func newEvalVP(line string) *cobra.Command {
 	e.model.add(cmd)
 	fs.StringVar(&e.adapter, "adapter", "", "use the adapter in `DIR`, as adapt vp writes it, for policy netllm")
 	fs.BoolVar(&e.noCache, "no-cache", false, "compute every step of an autoregressive adapter anew (the same answers, slower)")
+	fs.StringVar(&e.track, "track", "", "use the network in `FILE`, as adapt track writes it, for policy track")
 	fs.StringVar(&e.report, "report", "", "write a page with plots to `FILE`")
 	e.flags.AddData(cmd)
 	e.flags.AddSeed(cmd, evalSeed)
@@ -68,8 +75,10 @@ func (e *evalVP) run(cmd *cobra.Command, line string) error {
 	if err := checkPolicies(e.policies, vpPolicyNames()); err != nil {
 		return err
 	}
-	learned := slices.Contains(e.policies, learnedPolicy)
+	learned, track := slices.Contains(e.policies, learnedPolicy), slices.Contains(e.policies, trackPolicy)
 	switch {
+	case track != (e.track != ""):
+		return cli.Usagef("--policy %s and --track belong together", trackPolicy)
 	case learned && e.adapter == "":
 		return cli.Usagef("--policy %s needs --adapter", learnedPolicy)
 	case !learned && (e.adapter != "" || e.model.path != ""):
@@ -142,14 +151,21 @@ func (e *evalVP) factories(used cli.Used) (list []vp.Factory, done func(), err e
 	done = func() {}
 	for _, name := range e.policies {
 		var f vp.Factory
-		if name == learnedPolicy {
-			f, done, err = e.open(used)
-		} else {
+		closing := func() {}
+		switch name {
+		case learnedPolicy:
+			f, closing, err = e.open(used)
+		case trackPolicy:
+			f, closing, err = e.openTrack(used)
+		default:
 			f, err = vp.NewFactory(name)
 		}
 		if err != nil {
+			done()
 			return nil, nil, err
 		}
+		before := done
+		done = func() { closing(); before() }
 		list = append(list, f)
 	}
 	return list, done, nil
@@ -185,6 +201,20 @@ func (e *evalVP) open(used cli.Used) (f vp.Factory, done func(), err error) {
 	}
 	open, workers := used.Worker(b)
 	return a.Factory(learnedPolicy, workers, !e.noCache, open), done, nil
+}
+
+// openTrack loads the recurrent network.
+func (e *evalVP) openTrack(used cli.Used) (f vp.Factory, done func(), err error) {
+	b, err := used.Open()
+	if err != nil {
+		return f, nil, err
+	}
+	t, err := vp.LoadTrack(b, e.track, nil)
+	if err != nil {
+		return f, nil, errors.Join(err, b.Close())
+	}
+	open, workers := used.Worker(b)
+	return t.Factory(workers, open), func() { b.Close() }, nil
 }
 
 func number(v float64, digits int) string { return strconv.FormatFloat(v, 'f', digits, 64) }

@@ -104,6 +104,16 @@ func TestAdaptVP(t *testing.T) {
 			t.Errorf("%s: the page: %v", body, err)
 		}
 	}
+	track := filepath.Join(dir, "new", "track.safetensors")
+	succeed(t, "adapt", "track", "--dataset", data, "--epochs", "2", "--honest", "--out", track, "--json", filepath.Join(dir, "track.json"))
+	var trained adaptTrackResult
+	readJSON(t, filepath.Join(dir, "track.json"), &trained)
+	stdout, _ := succeed(t, "eval", "vp", "--policy", "track", "--track", track, "--dataset", data, "--json", "-")
+	var scored evalResult
+	decode(t, stdout, &scored)
+	if trained.Parameters != 2708483 || len(trained.Valid) != 2 || scored.Results[0].Policy != "track-honest" {
+		t.Errorf("got %+v, policy %s", trained, scored.Results[0].Policy)
+	}
 	paper := filepath.Join(dir, "paper")
 	succeed(t, "adapt", "vp", "--model", model, "--dataset", data, "--recipe", "paper", "--epochs", "1", "--out", paper)
 	var errors [2]float64
@@ -132,6 +142,11 @@ func TestVPErrors(t *testing.T) {
 		{"windows", "eval vp --policy lr --horizon 99", "a horizon of 99 rows does not fit the last 30", 2},
 		{"no adapter", "eval vp --policy netllm", "needs --adapter", 2},
 		{"adapter unasked", "eval vp --policy lr --adapter x", "which is not asked for", 2},
+		{"no track", "eval vp --policy track", "belong together", 2},
+		{"track unasked", "eval vp --policy lr --track x", "belong together", 2},
+		{"track file", "eval vp --policy track --track " + splits + " --dataset " + data, "splits.json", 1},
+		{"track out", "adapt track", "--out is needed", 2},
+		{"track epochs", "adapt track --out x --epochs 0", "want 1 or more", 2},
 		{"no data", "eval vp --policy lr", "--data or NETLLM_DATA", 1},
 		{"dataset", "eval vp --policy lr --dataset nothing", "neither one of", 1},
 		{"split", "eval vp --policy lr --split best --dataset " + data, `no split "best"`, 1},

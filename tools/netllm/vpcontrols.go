@@ -150,8 +150,8 @@ func (c *vpControls) settings(cmd *cobra.Command, result *vpControlsResult) (ask
 
 // runs are the trainings of some bodies at some rates with some seeds.
 func (c *vpControls) runs(cmd *cobra.Command, specs []netllm.BodySpec, rates []float64, seed uint64, seeds int, asked [][]vp.Window) ([]*vpRun, error) {
-	a := &adaptVP{data: vpFlags{dataset: "jin2022", missing: c.data.missing}}
-	set, err := a.data.open(&c.flags)
+	data := &vpFlags{dataset: "jin2022", missing: c.data.missing}
+	set, err := data.open(&c.flags)
 	if err != nil {
 		return nil, err
 	}
@@ -168,7 +168,7 @@ func (c *vpControls) runs(cmd *cobra.Command, specs []netllm.BodySpec, rates []f
 				}
 				r.LearningRate = float32(rate)
 				run := &vpRun{Label: fmt.Sprintf("%s, learning rate %g, seed %d", spec, rate, r.Seed), Recipe: r, asked: asked}
-				if run.train, run.valid, err = a.windows(set, r, cmd.ErrOrStderr()); err != nil {
+				if run.train, run.valid, err = trainingWindows(data, set, r.Windows, cmd.ErrOrStderr()); err != nil {
 					return nil, err
 				}
 				list = append(list, run)

@@ -1,0 +1,148 @@
+// The adapt track command: the recurrent predictor that the paper compares with is trained.
+
+package main
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"netllm/netllm/vp"
+	"netllm/tools/internal/cli"
+)
+
+// adaptTrack holds the flags of adapt track.
+type adaptTrack struct {
+	flags  cli.Flags
+	dev    cli.Device
+	data   vpFlags
+	out    string
+	epochs int
+	honest bool
+}
+
+// adaptTrackResult is what adapt track --json prints.
+type adaptTrackResult struct {
+	Task       string           `json:"task"`
+	File       string           `json:"file"`
+	Device     string           `json:"device"`
+	CPU        string           `json:"cpu"`
+	Threads    int              `json:"threads"`
+	Seed       uint64           `json:"seed"`
+	Dataset    string           `json:"dataset"`
+	Windows    int              `json:"windows"`
+	Validation int              `json:"validation_windows"`
+	Track      vp.TrackConfig   `json:"track"`
+	Training   vp.TrackTraining `json:"training"`
+	Parameters int              `json:"parameters"`
+	Seconds    float64          `json:"seconds"`
+	Loss       []curvePoint     `json:"loss"`
+	Valid      []curvePoint     `json:"validation"`
+	Best       float64          `json:"best_validation"`
+	Command    string           `json:"command"`
+}
+
+func newAdaptTrack(line string) *cobra.Command {
+	a := &adaptTrack{}
+	cmd := &cobra.Command{
+		Use:   "track --out FILE",
+		Short: "Train TRACK, the paper's rival in viewport prediction",
+		Long: "Adapt track trains the recurrent network that the paper compares with, as published but\n" +
+			"without pictures of saliency, of which zeros take the place, and writes it to a file for\n" +
+			"eval vp --policy track. As published its decoder is told the first position to come, which\n" +
+			"a player cannot know; --honest has it begin at the last position seen.",
+		Example: "  netllm adapt track --data ../shared/data --epochs 6 --out run/track.safetensors",
+		Args:    cli.NoArgs,
+		RunE:    cli.Action(func(cmd *cobra.Command, _ []string) error { return a.run(cmd, line) }),
+	}
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	a.data.addDataset(cmd, "jin2022", "\nand a splits.json that names train and valid")
+	fs.StringVar(&a.out, "out", "", "write the network to `FILE`")
+	fs.IntVar(&a.epochs, "epochs", vp.DefaultTrackTraining().Epochs, "go over the windows `N` times")
+	fs.BoolVar(&a.honest, "honest", false, "begin at the last position seen, not at the first to come")
+	a.flags.AddData(cmd)
+	a.flags.AddSeed(cmd, 1)
+	a.dev.AddFlags(cmd)
+	a.flags.AddJSON(cmd)
+	return cmd
+}
+
+func (a *adaptTrack) run(cmd *cobra.Command, line string) error {
+	switch {
+	case a.out == "":
+		return cli.Usagef("--out is needed")
+	case a.epochs < 1:
+		return cli.Usagef("--epochs %d: want 1 or more", a.epochs)
+	}
+	used, err := a.dev.Resolve()
+	if err != nil {
+		return err
+	}
+	if err := cli.CheckNew(a.out, a.flags.Force); err != nil {
+		return err
+	}
+	if err := a.flags.CheckJSON(); err != nil {
+		return err
+	}
+	set, err := a.data.open(&a.flags)
+	if err != nil {
+		return err
+	}
+	training := vp.DefaultTrackTraining()
+	training.Epochs, training.Seed = a.epochs, a.flags.Seed
+	train, valid, err := trainingWindows(&a.data, set, training.Windows, cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	b, err := used.OpenPinned()
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	track, err := vp.NewTrack(b, vp.TrackConfig{Cells: 1, Honest: a.honest}, nil, a.flags.Seed)
+	if err != nil {
+		return err
+	}
+	used.Print(cmd.ErrOrStderr())
+	result := adaptTrackResult{
+		Task: "vp", File: a.out, Device: used.Device, CPU: used.CPU, Threads: used.Threads, Seed: a.flags.Seed, Dataset: set.Name,
+		Windows: len(train), Validation: len(valid), Track: track.Config, Training: training, Command: line,
+	}
+	for _, p := range track.Params() {
+		result.Parameters += p.Value.Len()
+	}
+	var losses curve
+	var progress *cli.Progress
+	began := time.Now()
+	err = track.Train(cmd.Context(), b, train, valid, training, func(p vp.Progress) {
+		if progress == nil {
+			progress = cli.NewProgress(cmd.ErrOrStderr(), track.Name(), "steps", p.Steps)
+		}
+		losses.add(p.Step, p.Steps, p.Loss)
+		if !math.IsNaN(p.Valid) {
+			result.Valid, result.Best = append(result.Valid, curvePoint{p.Step, p.Valid}), p.Best
+		}
+		progress.Set(p.Step, fmt.Sprintf("loss %.3f, validation %.3f", losses.recent, p.Best))
+	})
+	if progress != nil {
+		progress.Close()
+	}
+	if err != nil {
+		return err
+	}
+	result.Seconds, result.Loss = time.Since(began).Seconds(), losses.points
+	if err := cli.MakeFolder(a.out); err != nil {
+		return err
+	}
+	if err := track.Write(b, a.out, training, a.flags.Force); err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintf(a.flags.Results(cmd), "%s: %s, %d parameters trained on %d windows in %.1f s, validation loss %.3f\n",
+		a.out, track.Name(), result.Parameters, result.Windows, result.Seconds, result.Best); err != nil {
+		return err
+	}
+	return a.flags.WriteJSON(cmd, result)
+}
