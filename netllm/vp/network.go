@@ -48,6 +48,7 @@ type NetworkConfig struct {
 	Hidden    int     `json:"hidden,omitempty"`     // numbers between feature and answer; 0: none
 	Mirror    bool    `json:"mirror,omitempty"`     // half of the windows trained on are mirrored, and answers are the mean of those for both
 	Stretch   float64 `json:"stretch,omitempty"`    // motion trained on is multiplied by exp of something up to this, either way
+	Direct    bool    `json:"direct,omitempty"`     // a linear layer leads from the newest rows to the answers, too
 	NoSummary bool    `json:"no_summary,omitempty"` // queries know nothing of the rows but what the body tells them
 	Loss      string  `json:"loss,omitempty"`       // "mae", which is the default, or "mse"
 }

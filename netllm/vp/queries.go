@@ -16,7 +16,8 @@ import (
 // last layer is zero, repeats it. All differences take the short way round. Tokens are the rows
 // seen, each by its displacement from the last row and from the one before it, and then
 // learned queries, each of which a few rows to come are read from; queries also carry a summary of the
-// newest rows, so that the body has something to refine.
+// newest rows, so that the body has something to refine, and a linear layer leads from those
+// rows to the answers directly: norms forget how fast a viewer moves.
 type Queries struct {
 	config NetworkConfig
 	body   transformer.Body
@@ -30,6 +31,7 @@ type Queries struct {
 	norm    *netllm.LayerNorm
 	hidden  *netllm.Dense
 	head    *netllm.Dense
+	direct  *netllm.Dense // from the newest rows to the answers, past body and norms
 
 	images Images
 }
@@ -69,7 +71,10 @@ func newQueries(b ops.Backend, body transformer.Body, f NetworkConfig, seed uint
 		in = f.Hidden
 	}
 	n.head = netllm.NewDense(b, "head", f.PerQuery*len(ends), in, rng)
-	for _, p := range n.head.Params() {
+	if f.Direct {
+		n.direct = netllm.NewDense(b, "head.direct", f.queries()*f.PerQuery*len(ends), f.motionFeatures(), rng)
+	}
+	for _, p := range paramsOf(n.head, n.direct) {
 		b.Upload(p.Value, make([]byte, 4*p.Value.Len()))
 	}
 	return n
@@ -84,7 +89,7 @@ func (f NetworkConfig) motionFeatures() int { return 4*(f.History-1) + 2 }
 
 // Params implements [Network].
 func (n *Queries) Params() []*ops.Param {
-	return paramsOf(n.step, n.embed, n.motion, n.summary, n.image, n.query, n.norm, n.hidden, n.head)
+	return paramsOf(n.step, n.embed, n.motion, n.summary, n.image, n.query, n.norm, n.hidden, n.head, n.direct)
 }
 
 // Trained implements [Network].
@@ -171,8 +176,9 @@ func (n *Queries) displacements(c *ops.Context, ws []Window, shown []view) (tens
 		ids[i], of[i] = int32(i%queries), int32(i/queries)
 	}
 	query := n.query.Forward(c, c.Int32s(ids, len(ids)))
+	newest := c.Float32s(motion, batch, n.config.motionFeatures())
 	if n.summary != nil {
-		summary := n.summary.Forward(c, leaky(n.motion.Forward(c, c.Float32s(motion, batch, n.config.motionFeatures()))))
+		summary := n.summary.Forward(c, leaky(n.motion.Forward(c, newest)))
 		query = ops.Add(c, query, ops.Gather(c, summary, c.Int32s(of, len(of))))
 	}
 
@@ -189,7 +195,11 @@ func (n *Queries) displacements(c *ops.Context, ws []Window, shown []view) (tens
 	if n.hidden != nil {
 		y = leaky(n.hidden.Forward(c, y))
 	}
-	return n.head.Forward(c, y).Reshape(batch, queries*n.config.PerQuery, len(ends)), nil
+	y = n.head.Forward(c, y).Reshape(batch, queries*n.config.PerQuery, len(ends))
+	if n.direct != nil {
+		y = ops.Add(c, y, n.direct.Forward(c, newest).Reshape(batch, queries*n.config.PerQuery, len(ends)))
+	}
+	return y, nil
 }
 
 // Loss implements [Network]: the mean absolute error of displacements, the short way round, in

@@ -69,10 +69,10 @@ func NewRecipe(name string, body transformer.Adaptable, spec netllm.BodySpec, se
 
 // best turns the published recipe into this project's.
 func best(r *Recipe) {
-	r.Network = NetworkConfig{Kind: QueriesKind, Features: 256, History: 20, Horizon: 30, PerQuery: 5, Hidden: 128, Mirror: true}
+	r.Network = NetworkConfig{Kind: QueriesKind, Features: 256, History: 20, Horizon: 30, PerQuery: 5, Hidden: 128, Mirror: true, Direct: true}
 	r.Windows = Windowing{History: 20, Horizon: 30, Stride: 3, TrimHead: 20, TrimTail: 30}
 	r.MinHistory = 10
-	r.Epochs, r.Batch, r.Accumulate, r.Rollout, r.ValidEvery = 6, 128, 1, 0, 25000
+	r.Epochs, r.Batch, r.Accumulate, r.Rollout, r.ValidEvery = 4, 128, 1, 0, 13000
 	r.ClipEach, r.ClipHead, r.MaxNorm = false, false, 1
 	r.LearningRate, r.WeightDecay, r.WarmUp, r.Floor, r.Average = 1e-3, 1e-2, 50, 0.02, 0.998
 	if r.LoRA != nil {

@@ -5,6 +5,7 @@ package vp
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"strconv"
@@ -53,8 +54,12 @@ func ReadTrace(path string) ([]Angles, error) {
 		return nil, fmt.Errorf("vp: trace: %w", err)
 	}
 	defer f.Close()
+	return parseTrace(path, f)
+}
+
+func parseTrace(path string, r io.Reader) ([]Angles, error) {
 	var rows []Angles
-	lines := bufio.NewScanner(f)
+	lines := bufio.NewScanner(r)
 	for n := 1; lines.Scan(); n++ {
 		row, err := parseRow(lines.Text())
 		if err != nil {

@@ -125,7 +125,7 @@ func (a *adaptTrack) run(cmd *cobra.Command, line string) error {
 		if !math.IsNaN(p.Valid) {
 			result.Valid, result.Best = append(result.Valid, curvePoint{p.Step, p.Valid}), p.Best
 		}
-		progress.Set(p.Step, fmt.Sprintf("loss %.3f, validation %.3f", losses.recent, p.Best))
+		progress.Set(p.Step, validNote(losses.recent, p.Best))
 	})
 	if progress != nil {
 		progress.Close()

@@ -183,6 +183,15 @@ func trainingWindows(data *vpFlags, set *vp.Dataset, how vp.Windowing, chatter i
 	return train, valid, nil
 }
 
+// validNote tells the loss of late, and the smallest validation error if there is one yet.
+func validNote(loss, best float64) string {
+	note := fmt.Sprintf("loss %.4f", loss)
+	if !math.IsNaN(best) {
+		note += fmt.Sprintf(", validation %.4f", best)
+	}
+	return note
+}
+
 // trainVP trains an adapter around body and says how it went.
 func trainVP(ctx context.Context, b ops.Backend, body transformer.Adaptable, r vp.Recipe, train, valid []vp.Window, chatter io.Writer) (*vp.Adapter, *adaptVPResult, error) {
 	adapter, err := vp.NewAdapter(b, body, r, nil)
@@ -214,7 +223,7 @@ func trainVP(ctx context.Context, b ops.Backend, body transformer.Adaptable, r v
 			result.Valid = append(result.Valid, curvePoint{p.Step, p.Valid})
 			result.Best = p.Best
 		}
-		progress.Set(p.Step, fmt.Sprintf("loss %.4f, validation %.4f", losses.recent, p.Best))
+		progress.Set(p.Step, validNote(losses.recent, p.Best))
 	})
 	if progress != nil {
 		progress.Close()

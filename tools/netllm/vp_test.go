@@ -87,10 +87,10 @@ func TestAdaptVP(t *testing.T) {
 	model, dir, data := byteModel(t), t.TempDir(), viewers(t)
 	for _, body := range []string{"pretrained", "random:3", "trained:3", "none", "attention"} {
 		adapter, record := filepath.Join(dir, body), filepath.Join(dir, body+".json")
-		succeed(t, "adapt", "vp", "--model", model, "--dataset", data, "--body", body, "--epochs", "50", "--learning-rate", "0.01", "--out", adapter, "--json", record)
+		succeed(t, "adapt", "vp", "--model", model, "--dataset", data, "--threads", "1", "--body", body, "--epochs", "25", "--learning-rate", "0.02", "--out", adapter, "--json", record)
 		var made adaptVPResult
 		readJSON(t, record, &made)
-		if made.Task != "vp" || !strings.HasPrefix(made.Body, body) || made.Windows < 30 || made.Best <= 0 || len(made.Valid) == 0 || made.Recipe.LearningRate != 0.01 {
+		if made.Task != "vp" || !strings.HasPrefix(made.Body, body) || made.Windows < 30 || made.Best <= 0 || len(made.Valid) == 0 || made.Recipe.LearningRate != 0.02 {
 			t.Errorf("%s: got %+v", body, made)
 		}
 		page := filepath.Join(dir, body+".html")
@@ -105,7 +105,7 @@ func TestAdaptVP(t *testing.T) {
 		}
 	}
 	track := filepath.Join(dir, "new", "track.safetensors")
-	succeed(t, "adapt", "track", "--dataset", data, "--epochs", "2", "--honest", "--out", track, "--json", filepath.Join(dir, "track.json"))
+	succeed(t, "adapt", "track", "--dataset", data, "--threads", "1", "--epochs", "2", "--honest", "--out", track, "--json", filepath.Join(dir, "track.json"))
 	var trained adaptTrackResult
 	readJSON(t, filepath.Join(dir, "track.json"), &trained)
 	stdout, _ := succeed(t, "eval", "vp", "--policy", "track", "--track", track, "--dataset", data, "--json", "-")
@@ -115,7 +115,7 @@ func TestAdaptVP(t *testing.T) {
 		t.Errorf("got %+v, policy %s", trained, scored.Results[0].Policy)
 	}
 	paper := filepath.Join(dir, "paper")
-	succeed(t, "adapt", "vp", "--model", model, "--dataset", data, "--recipe", "paper", "--epochs", "1", "--out", paper)
+	succeed(t, "adapt", "vp", "--model", model, "--dataset", data, "--recipe", "paper", "--threads", "1", "--epochs", "1", "--out", paper)
 	var errors [2]float64
 	for i, flags := range [][]string{nil, {"--no-cache"}} {
 		stdout, _ := succeed(t, append([]string{"eval", "vp", "--policy", "netllm", "--model", model, "--adapter", paper, "--dataset", data, "--json", "-"}, flags...)...)
@@ -196,7 +196,7 @@ func TestVPExperiments(t *testing.T) {
 			t.Errorf("%s: got %v, tried %v and %v", r.Label, r.Best, tried[0].Best, tried[1].Best)
 		}
 	}
-	stdout, _ = succeed(t, "experiment", "vp-ablations", "--model", model, "--data", data, "--allow-missing", "--epochs", "1", "--only", "2,8", "--folds", "3", "--json", record, "--force")
+	stdout, _ = succeed(t, "experiment", "vp-ablations", "--model", model, "--data", data, "--allow-missing", "--epochs", "1", "--only", "2,9", "--folds", "3", "--json", record, "--force")
 	var ablations vpAblationsResult
 	readJSON(t, record, &ablations)
 	if len(ablations.Runs) != 9 || len(ablations.HoldLast) != 3 || !strings.Contains(stdout, "one query for each row") || strings.Count(stdout, "\n") != 4 {

@@ -22,6 +22,7 @@ var vpVariants = []struct {
 	{"body none", func(r *vp.Recipe) { r.Body, r.LoRA = netllm.BodySpec{Kind: netllm.NoneBody}, nil }},
 	{"no low-rank matrices", func(r *vp.Recipe) { r.LoRA = nil }},
 	{"queries without a summary", func(r *vp.Recipe) { r.Network.NoSummary = true }},
+	{"no linear way past the body", func(r *vp.Recipe) { r.Network.Direct = false }},
 	{"squared error", func(r *vp.Recipe) { r.Network.Loss = "mse" }},
 	{"no mirror images", func(r *vp.Recipe) { r.Network.Mirror = false }},
 	{"motion stretched up to 20 %", func(r *vp.Recipe) { r.Network.Stretch = 0.2 }},
