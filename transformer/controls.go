@@ -43,7 +43,9 @@ func (n NoBody) Linears() []LinearInfo { return nil }
 func (n NoBody) WithLoRA(l *LoRA) (Adaptable, error) { return n, noLinear(l) }
 
 // Hash implements [Adaptable].
-func (n NoBody) Hash(ops.Backend) (string, error) { return shapeHash("no body", n.Size, n.Positions), nil }
+func (n NoBody) Hash(ops.Backend) (string, error) {
+	return shapeHash("no body", n.Size, n.Positions), nil
+}
 
 // checkVectors panics unless x can be the next tokens of a body.
 func checkVectors(body string, x tensor.Tensor, width, positions int, cache *Cache) {
