@@ -12,7 +12,8 @@ const tanhBlock = 1024
 // nothing that counts.
 const tanhSmall = 0.3
 
-// tanhOf sets dst to the hyperbolic tangents of x. e is as long; dst may be x.
+// tanhOf sets dst to the hyperbolic tangents of x, and e, which is as long, to exp(-2|x|). dst
+// may be x.
 func tanhOf(dst, x, e []float32) {
 	for i, v := range x {
 		if v < 0 {
@@ -34,14 +35,27 @@ func tanhOf(dst, x, e []float32) {
 	}
 }
 
-// sigmoidOf sets dst to 1/(1+exp(-x)). dst may be x.
-func sigmoidOf(dst, x []float32) {
+// tanhSlope is the derivative of the tangent, 1 less its square, from exp(-2|x|): the
+// tangent itself has lost it where it is nearly 1.
+func tanhSlope(e float32) float32 { return 4 * e / ((1 + e) * (1 + e)) }
+
+// sigmoidOf sets dst to 1/(1+exp(-x)) and rest to 1 less that.
+func sigmoidOf(dst, rest, x []float32) {
 	for i, v := range x {
-		dst[i] = min(-v, largestExp)
+		if v > 0 {
+			v = -v
+		}
+		rest[i] = v
 	}
-	asm.Exp(dst, dst)
-	for i, v := range dst {
-		dst[i] = 1 / (1 + v)
+	asm.Exp(rest, rest)
+	for i, v := range x {
+		larger := 1 / (1 + rest[i])
+		smaller := rest[i] * larger
+		if v < 0 {
+			dst[i], rest[i] = smaller, larger
+		} else {
+			dst[i], rest[i] = larger, smaller
+		}
 	}
 }
 
@@ -62,30 +76,34 @@ func cpuTanhBackward(_ *CPU, a *Args, w *worker) {
 	}
 }
 
-// lstmCell is what one row of a recurrent layer computes: the activated gates, one behind
-// the other, and the tangent of the new cells.
+// lstmCell is what one row of a recurrent layer computes.
 type lstmCell struct {
-	in, forget, cell, out, tanh []float32 // [width]
-	gates, spare                []float32
+	in, forget, out             []float32 // activated gates, [width]
+	inRest, forgetRest, outRest []float32 // 1 less each
+	cell, tanh                  []float32 // tangents of the gate and of the new cells
+	cellExp, tanhExp            []float32 // what tanhSlope wants of both
 }
 
-func newLSTMCell(w *worker, width int) lstmCell {
-	buf := w.scratch(6 * width)
-	at := func(i int) []float32 { return buf[i*width : (i+1)*width] }
-	return lstmCell{in: at(0), forget: at(1), cell: at(2), out: at(3), tanh: at(4), gates: buf[:4*width], spare: at(5)}
+func newLSTMCell(w *worker, width int) (l lstmCell) {
+	buf := w.scratch(10 * width)
+	for i, part := range []*[]float32{&l.in, &l.forget, &l.out, &l.inRest, &l.forgetRest, &l.outRest, &l.cell, &l.tanh, &l.cellExp, &l.tanhExp} {
+		*part = buf[i*width : (i+1)*width]
+	}
+	return l
 }
 
 // activate computes the gates of a row and, from the cells before, the new ones, with their
 // tangents. cells may be l.tanh.
 func (l *lstmCell) activate(gates, before, cells []float32) {
 	width := len(before)
-	sigmoidOf(l.gates[:2*width], gates[:2*width])
-	tanhOf(l.cell, gates[2*width:3*width], l.spare)
-	sigmoidOf(l.out, gates[3*width:])
+	sigmoidOf(l.in, l.inRest, gates[:width])
+	sigmoidOf(l.forget, l.forgetRest, gates[width:2*width])
+	tanhOf(l.cell, gates[2*width:3*width], l.cellExp)
+	sigmoidOf(l.out, l.outRest, gates[3*width:])
 	for i, c := range before {
 		cells[i] = l.forget[i]*c + l.in[i]*l.cell[i]
 	}
-	tanhOf(l.tanh, cells, l.spare)
+	tanhOf(l.tanh, cells, l.tanhExp)
 }
 
 func cpuLSTM(_ *CPU, a *Args, w *worker) {
@@ -120,19 +138,18 @@ func cpuLSTMBackward(_ *CPU, a *Args, w *worker) {
 		}
 		l.activate(row(3, 4), before, l.tanh)
 		for i, o := range l.out {
-			t, dh := l.tanh[i], dnext[i]
-			dc := dnext[width+i] + dh*o*(1-t)*(1+t)
+			dh := dnext[i]
+			dc := dnext[width+i] + dh*o*tanhSlope(l.tanhExp[i])
 			if dbefore != nil {
 				dbefore[width+i] += dc * l.forget[i]
 			}
 			if dgates == nil {
 				continue
 			}
-			in, forget, cell := l.in[i], l.forget[i], l.cell[i]
-			dgates[i] += dc * cell * in * (1 - in)
-			dgates[width+i] += dc * before[i] * forget * (1 - forget)
-			dgates[2*width+i] += dc * in * (1 - cell) * (1 + cell)
-			dgates[3*width+i] += dh * t * o * (1 - o)
+			dgates[i] += dc * l.cell[i] * l.in[i] * l.inRest[i]
+			dgates[width+i] += dc * before[i] * l.forget[i] * l.forgetRest[i]
+			dgates[2*width+i] += dc * l.in[i] * tanhSlope(l.cellExp[i])
+			dgates[3*width+i] += dh * l.tanh[i] * o * l.outRest[i]
 		}
 	}
 }
