@@ -39,7 +39,7 @@ var layers = []layer{
 	{"netllm/ops", []string{"netllm/ops", "netllm/tensor", "netllm/internal"}, []string{"golang.org/x/sys"}},
 	{"netllm/gpu", []string{"netllm/gpu", "netllm/ops", "netllm/tensor", "netllm/internal"}, []string{"golang.org/x/sys", "github.com/vulkan-go/vulkan", "github.com/ebitengine/purego"}},
 	{"netllm/transformer", []string{"netllm/transformer", "netllm/ops", "netllm/tensor", "netllm/internal"}, nil},
-	{"netllm/netllm", []string{"netllm/netllm", "netllm/transformer", "netllm/ops", "netllm/tensor", "netllm/internal"}, nil},
+	{"netllm/netllm", []string{"netllm/netllm", "netllm/transformer", "netllm/ops", "netllm/tensor", "netllm/internal"}, []string{"golang.org/x/image"}},
 	{"netllm/tools", []string{"netllm"}, []string{""}},
 	{"netllm/bench", []string{"netllm"}, nil},
 	{"netllm", []string{"netllm"}, nil}, // the selection of benchmarks at the root
