@@ -43,7 +43,7 @@ func (m *ViT) Forward(c *ops.Context, pixels []float32) tensor.Tensor {
 	if batch*size != len(pixels) || batch == 0 {
 		panic(fmt.Sprintf("transformer: ViT: %d pixels are no images of %d x %d x %d", len(pixels), f.Channels, f.Image, f.Image))
 	}
-	x := m.patch.forward(c, c.Float32s(f.squares(pixels), batch, patches, f.Channels*f.Patch*f.Patch))
+	x := m.patch.forward(c, c.Float32s(Squares(pixels, f.Channels, f.Image, f.Patch), batch, patches, f.Channels*f.Patch*f.Patch))
 
 	tokens := c.New(tensor.F32, batch, 1+patches, f.Width)
 	class := ops.Gather(c, m.class, c.Int32s(make([]int32, batch), batch))
@@ -82,18 +82,19 @@ func (m *ViT) Features(c *ops.Context, pixels []float32) tensor.Tensor {
 	return ops.Contiguous(c, y.Slice(1, 0, 1)).Reshape(y.Dim(0), m.Config.Width)
 }
 
-// squares returns the pixels of images square by square, each in the order of the weights of a
-// convolution: channel, row, column.
-func (f *ViTConfig) squares(pixels []float32) []float32 {
+// Squares returns the pixels of images [channels, side, side], one behind the other, square by
+// square of patch x patch pixels, each in the order of the weights of a convolution: channel, row,
+// column. side is a multiple of patch.
+func Squares(pixels []float32, channels, side, patch int) []float32 {
 	out := make([]float32, 0, len(pixels))
-	side, plane := f.Image, f.Image*f.Image
-	for image := 0; image < len(pixels); image += f.Channels * plane {
-		for y := 0; y < side; y += f.Patch {
-			for x := 0; x < side; x += f.Patch {
-				for channel := range f.Channels {
-					for row := range f.Patch {
+	plane := side * side
+	for image := 0; image < len(pixels); image += channels * plane {
+		for y := 0; y < side; y += patch {
+			for x := 0; x < side; x += patch {
+				for channel := range channels {
+					for row := range patch {
 						at := image + channel*plane + (y+row)*side + x
-						out = append(out, pixels[at:at+f.Patch]...)
+						out = append(out, pixels[at:at+patch]...)
 					}
 				}
 			}
