@@ -26,7 +26,7 @@ test-noasm:
 
 # The packages that start goroutines or are used from several.
 race:
-	$(GO) test -race ./ops/... ./internal/... ./tensor/... ./gpu/... ./transformer/convert ./netllm ./netllm/abr ./netllm/vp
+	$(GO) test -race ./ops/... ./internal/... ./tensor/... ./gpu/... ./transformer/convert ./netllm ./netllm/abr ./netllm/vp/...
 	$(GO) test -race -skip 'Golden|Oracle|TestCheckpoints' ./transformer ./transformer/tokenizer # numbers, one goroutine
 
 fuzz:

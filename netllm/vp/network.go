@@ -92,7 +92,7 @@ func NewNetwork(b ops.Backend, body transformer.Body, f NetworkConfig, images Im
 		return nil, err
 	}
 	if (f.Image > 0) != (images != nil) {
-		return nil, fmt.Errorf("vp: network: %d numbers of pictures, pictures given: %v", f.Image, images != nil)
+		return nil, fmt.Errorf("vp: network: made for %d numbers of a picture (0: for none), pictures are given: %v", f.Image, images != nil)
 	}
 	if images != nil && images.Size() != f.Image {
 		return nil, fmt.Errorf("vp: network: pictures have %d features, the network was made for %d", images.Size(), f.Image)

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -30,6 +31,7 @@ type adaptVP struct {
 	recipe string
 	epochs int
 	rate   float64
+	images imageFlags
 }
 
 // adaptVPResult is what adapt vp --json prints.
@@ -81,6 +83,7 @@ func newAdaptVP(line string) *cobra.Command {
 	fs.StringVar(&a.recipe, "recipe", "best", "train as `NAME` says: "+strings.Join(vp.Recipes, " or "))
 	fs.IntVar(&a.epochs, "epochs", 0, "go over the windows `N` times (default the recipe's)")
 	fs.Float64Var(&a.rate, "learning-rate", 0, "train at `RATE` (default the recipe's)")
+	a.images.add(cmd)
 	a.flags.AddData(cmd)
 	a.flags.AddSeed(cmd, 1)
 	a.dev.AddFlags(cmd)
@@ -100,7 +103,7 @@ func (a *adaptVP) run(cmd *cobra.Command, line string) error {
 	case err != nil:
 		return cli.Usagef("--%w", err)
 	}
-	if err := checkRecipe(a.recipe, vp.Recipes); err != nil {
+	if err := errors.Join(checkRecipe(a.recipe, vp.Recipes), a.images.check()); err != nil {
 		return err
 	}
 	used, err := a.dev.Resolve()
@@ -139,12 +142,20 @@ func (a *adaptVP) run(cmd *cobra.Command, line string) error {
 	fill(&a.epochs, r.Epochs)
 	fill(&a.rate, float64(r.LearningRate))
 	r.Epochs, r.LearningRate = a.epochs, float32(a.rate)
+	images, closeImages, err := a.images.open(b, set.Name)
+	if err != nil {
+		return err
+	}
+	defer closeImages()
+	if images != nil {
+		r.Network.Image, r.Network.Images = images.Size(), images.Name()
+	}
 	train, valid, err := trainingWindows(&a.data, set, r.Windows, cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}
 	used.Print(cmd.ErrOrStderr())
-	adapter, result, err := trainVP(cmd.Context(), b, body, r, train, valid, cmd.ErrOrStderr())
+	adapter, result, err := trainVP(cmd.Context(), b, body, r, images, train, valid, cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}
@@ -193,8 +204,8 @@ func validNote(loss, best float64) string {
 }
 
 // trainVP trains an adapter around body and says how it went.
-func trainVP(ctx context.Context, b ops.Backend, body transformer.Adaptable, r vp.Recipe, train, valid []vp.Window, chatter io.Writer) (*vp.Adapter, *adaptVPResult, error) {
-	adapter, err := vp.NewAdapter(b, body, r, nil)
+func trainVP(ctx context.Context, b ops.Backend, body transformer.Adaptable, r vp.Recipe, images vp.Images, train, valid []vp.Window, chatter io.Writer) (*vp.Adapter, *adaptVPResult, error) {
+	adapter, err := vp.NewAdapter(b, body, r, images)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"netllm/netllm/vp"
+	"netllm/ops"
 	"netllm/tools/internal/cli"
 )
 
@@ -25,6 +26,7 @@ type evalVP struct {
 	adapter  string
 	noCache  bool
 	track    string
+	images   imageFlags
 	policies []string
 	report   string
 }
@@ -59,6 +61,7 @@ func newEvalVP(line string) *cobra.Command {
 	e.model.add(cmd)
 	fs.StringVar(&e.adapter, "adapter", "", "use the adapter in `DIR`, as adapt vp writes it, for policy netllm")
 	fs.BoolVar(&e.noCache, "no-cache", false, "compute every step of an autoregressive adapter anew (the same answers, slower)")
+	e.images.add(cmd)
 	fs.StringVar(&e.track, "track", "", "use the network in `FILE`, as adapt track writes it, for policy track")
 	fs.StringVar(&e.report, "report", "", "write a page with plots to `FILE`")
 	e.flags.AddData(cmd)
@@ -81,8 +84,11 @@ func (e *evalVP) run(cmd *cobra.Command, line string) error {
 		return cli.Usagef("--policy %s and --track belong together", trackPolicy)
 	case learned && e.adapter == "":
 		return cli.Usagef("--policy %s needs --adapter", learnedPolicy)
-	case !learned && (e.adapter != "" || e.model.path != ""):
-		return cli.Usagef("--adapter and --model belong to policy %q, which is not asked for", learnedPolicy)
+	case !learned && (e.adapter != "" || e.model.path != "" || e.images.frames != ""):
+		return cli.Usagef("--adapter, --model and --frames belong to policy %q, which is not asked for", learnedPolicy)
+	}
+	if err := e.images.check(); err != nil {
+		return err
 	}
 	used, err := e.dev.Resolve()
 	if err != nil {
@@ -189,17 +195,25 @@ func (e *evalVP) open(used cli.Used) (f vp.Factory, done func(), err error) {
 	if err != nil {
 		return f, nil, errors.Join(err, m.Close(), b.Close())
 	}
+	images, closeImages, err := e.images.open(b, strings.ToLower(e.data.dataset))
+	if err != nil {
+		return f, nil, errors.Join(err, closeBody(), m.Close(), b.Close())
+	}
 	done = func() {
+		closeImages()
 		closeBody()
 		m.Close()
 		b.Close()
 	}
-	a, err := vp.LoadAdapter(b, body, e.adapter, nil)
+	a, err := vp.LoadAdapter(b, body, e.adapter, images)
 	if err != nil {
 		done()
 		return f, nil, err
 	}
 	open, workers := used.Worker(b)
+	if images != nil { // frames are encoded on b
+		open, workers = func() ops.Backend { return b }, 1
+	}
 	return a.Factory(learnedPolicy, workers, !e.noCache, open), done, nil
 }
 

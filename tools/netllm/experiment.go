@@ -108,7 +108,7 @@ func (e *vpExperiment) run(ctx context.Context, b ops.Backend, r *vpRun) error {
 		return err
 	}
 	defer done()
-	a, result, err := trainVP(ctx, b, body, r.Recipe, r.train, r.valid, io.Discard)
+	a, result, err := trainVP(ctx, b, body, r.Recipe, nil, r.train, r.valid, io.Discard)
 	if err != nil {
 		return err
 	}

@@ -104,6 +104,35 @@ func TestAdaptVP(t *testing.T) {
 			t.Errorf("%s: the page: %v", body, err)
 		}
 	}
+	// The same with frames, all of one picture.
+	frame, err := os.ReadFile("../../netllm/picture/testdata/pictures/full.jpg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := t.TempDir()
+	for video := 1; video <= 3; video++ {
+		for at := 20; at < 120; at++ {
+			path := filepath.Join(shown, fmt.Sprintf("video%d", video), fmt.Sprintf("%d.jpg", 6*(at-1)))
+			if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, frame, 0o666); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	seen, cache := filepath.Join(dir, "seen"), filepath.Join(dir, "cache")
+	images := []string{"--model", model, "--dataset", data, "--frames", shown, "--vit", "../../transformer/testdata/vit", "--feature-cache", cache}
+	for _, recipe := range []string{"best", "paper"} {
+		succeed(t, append([]string{"adapt", "vp", "--threads", "1", "--recipe", recipe, "--epochs", "1", "--force", "--out", seen}, images...)...)
+		succeed(t, append([]string{"eval", "vp", "--policy", "netllm", "--adapter", seen}, images...)...)
+	}
+	if files, err := filepath.Glob(filepath.Join(cache, "*")); err != nil || len(files) != 1 {
+		t.Errorf("the cache has %d files, %v, want one: all frames are the same", len(files), err)
+	}
+	if code, _, stderr := command(t, "eval", "vp", "--policy", "netllm", "--adapter", seen, "--model", model, "--dataset", data); code != 1 || !strings.Contains(stderr, "made for 16 numbers of a picture") {
+		t.Errorf("without frames: got exit code %d, %q", code, stderr)
+	}
 	track := filepath.Join(dir, "new", "track.safetensors")
 	succeed(t, "adapt", "track", "--dataset", data, "--threads", "1", "--epochs", "2", "--honest", "--out", track, "--json", filepath.Join(dir, "track.json"))
 	var trained adaptTrackResult
@@ -142,6 +171,9 @@ func TestVPErrors(t *testing.T) {
 		{"windows", "eval vp --policy lr --horizon 99", "a horizon of 99 rows does not fit the last 30", 2},
 		{"no adapter", "eval vp --policy netllm", "needs --adapter", 2},
 		{"adapter unasked", "eval vp --policy lr --adapter x", "which is not asked for", 2},
+		{"frames alone", "eval vp --policy netllm --adapter x --frames x", "--frames and --vit belong together", 2},
+		{"frames unasked", "eval vp --policy lr --frames x --vit x", "which is not asked for", 2},
+		{"vit alone", "adapt vp --out x --vit x", "--frames and --vit belong together", 2},
 		{"no track", "eval vp --policy track", "belong together", 2},
 		{"track unasked", "eval vp --policy lr --track x", "belong together", 2},
 		{"track file", "eval vp --policy track --track " + splits + " --dataset " + data, "splits.json", 1},
