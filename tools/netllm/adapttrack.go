@@ -93,7 +93,7 @@ func (a *adaptTrack) run(cmd *cobra.Command, line string) error {
 	}
 	training := vp.DefaultTrackTraining()
 	training.Epochs, training.Seed = a.epochs, a.flags.Seed
-	train, valid, err := trainingWindows(&a.data, set, training.Windows, cmd.ErrOrStderr())
+	train, valid, err := trainingWindows(&a.data, set, training.Windows, training.Windows, cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}

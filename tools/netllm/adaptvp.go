@@ -150,7 +150,7 @@ func (a *adaptVP) run(cmd *cobra.Command, line string) error {
 	if images != nil {
 		r.Network.Image, r.Network.Images = images.Size(), images.Name()
 	}
-	train, valid, err := trainingWindows(&a.data, set, r.Windows, cmd.ErrOrStderr())
+	train, valid, err := trainingWindows(&a.data, set, r.Windows, vp.DefaultWindowing(), cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}
@@ -171,14 +171,14 @@ func (a *adaptVP) run(cmd *cobra.Command, line string) error {
 	return a.flags.WriteJSON(cmd, result)
 }
 
-// trainingWindows reads what is trained on, cut as how says, and what weights are chosen by, the
-// paper's windows. Neither may show what is tested.
-func trainingWindows(data *vpFlags, set *vp.Dataset, how vp.Windowing, chatter io.Writer) (train, valid []vp.Window, err error) {
+// trainingWindows reads what is trained on and what weights are chosen by, each cut as it is said.
+// Neither may show what is tested.
+func trainingWindows(data *vpFlags, set *vp.Dataset, training, validation vp.Windowing, chatter io.Writer) (train, valid []vp.Window, err error) {
 	for _, part := range []struct {
 		split string
 		how   vp.Windowing
 		to    *[]vp.Window
-	}{{"train", how, &train}, {"valid", vp.DefaultWindowing(), &valid}} {
+	}{{"train", training, &train}, {"valid", validation, &valid}} {
 		traces, err := data.traces(set, part.split, chatter)
 		if err != nil {
 			return nil, nil, err

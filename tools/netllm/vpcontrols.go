@@ -168,7 +168,7 @@ func (c *vpControls) runs(cmd *cobra.Command, specs []netllm.BodySpec, rates []f
 				}
 				r.LearningRate = float32(rate)
 				run := &vpRun{Label: fmt.Sprintf("%s, learning rate %g, seed %d", spec, rate, r.Seed), Recipe: r, asked: asked}
-				if run.train, run.valid, err = trainingWindows(data, set, r.Windows, cmd.ErrOrStderr()); err != nil {
+				if run.train, run.valid, err = trainingWindows(data, set, r.Windows, vp.DefaultWindowing(), cmd.ErrOrStderr()); err != nil {
 					return nil, err
 				}
 				list = append(list, run)
