@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
@@ -82,23 +81,14 @@ func newAdaptABR(line string) *cobra.Command {
 }
 
 func (a *adaptABR) run(cmd *cobra.Command, line string) error {
-	switch {
-	case a.out == "":
-		return cli.Usagef("--out is needed")
-	case a.epochs < 0:
+	if a.epochs < 0 {
 		return cli.Usagef("--epochs %d: want 1 or more", a.epochs)
 	}
 	if err := checkRecipe(a.recipe, abr.Recipes); err != nil {
 		return err
 	}
-	used, err := a.dev.Resolve()
+	used, err := readyToAdapt(&a.dev, &a.flags, a.out)
 	if err != nil {
-		return err
-	}
-	if err := cli.CheckNew(a.out, a.flags.Force); err != nil {
-		return err
-	}
-	if err := a.flags.CheckJSON(); err != nil {
 		return err
 	}
 	b, err := used.OpenPinned()
@@ -145,13 +135,6 @@ func (a *adaptABR) run(cmd *cobra.Command, line string) error {
 		return err
 	}
 	return a.flags.WriteJSON(cmd, result)
-}
-
-func checkRecipe(name string, known []string) error {
-	if slices.Contains(known, name) {
-		return nil
-	}
-	return cli.Usagef("--recipe %q: want %s", name, strings.Join(known, " or "))
 }
 
 // trainABR trains an adapter around body and says how it went.

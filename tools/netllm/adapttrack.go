@@ -71,20 +71,11 @@ func newAdaptTrack(line string) *cobra.Command {
 }
 
 func (a *adaptTrack) run(cmd *cobra.Command, line string) error {
-	switch {
-	case a.out == "":
-		return cli.Usagef("--out is needed")
-	case a.epochs < 1:
+	if a.epochs < 1 {
 		return cli.Usagef("--epochs %d: want 1 or more", a.epochs)
 	}
-	used, err := a.dev.Resolve()
+	used, err := readyToAdapt(&a.dev, &a.flags, a.out)
 	if err != nil {
-		return err
-	}
-	if err := cli.CheckNew(a.out, a.flags.Force); err != nil {
-		return err
-	}
-	if err := a.flags.CheckJSON(); err != nil {
 		return err
 	}
 	set, err := a.data.open(&a.flags)

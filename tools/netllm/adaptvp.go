@@ -94,8 +94,6 @@ func newAdaptVP(line string) *cobra.Command {
 func (a *adaptVP) run(cmd *cobra.Command, line string) error {
 	spec, err := netllm.ParseBody(a.body)
 	switch {
-	case a.out == "":
-		return cli.Usagef("--out is needed")
 	case a.epochs < 0:
 		return cli.Usagef("--epochs %d: want 1 or more", a.epochs)
 	case !(a.rate >= 0) || math.IsInf(a.rate, 0):
@@ -106,14 +104,8 @@ func (a *adaptVP) run(cmd *cobra.Command, line string) error {
 	if err := errors.Join(checkRecipe(a.recipe, vp.Recipes), a.images.check()); err != nil {
 		return err
 	}
-	used, err := a.dev.Resolve()
+	used, err := readyToAdapt(&a.dev, &a.flags, a.out)
 	if err != nil {
-		return err
-	}
-	if err := cli.CheckNew(a.out, a.flags.Force); err != nil {
-		return err
-	}
-	if err := a.flags.CheckJSON(); err != nil {
 		return err
 	}
 	set, err := a.data.open(&a.flags)
@@ -192,15 +184,6 @@ func trainingWindows(data *vpFlags, set *vp.Dataset, training, validation vp.Win
 		}
 	}
 	return train, valid, nil
-}
-
-// validNote tells the loss of late, and the smallest validation error if there is one yet.
-func validNote(loss, best float64) string {
-	note := fmt.Sprintf("loss %.4f", loss)
-	if !math.IsNaN(best) {
-		note += fmt.Sprintf(", validation %.4f", best)
-	}
-	return note
 }
 
 // trainVP trains an adapter around body and says how it went.
