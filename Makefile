@@ -10,7 +10,7 @@ FUZZ ?= 60s
 FUZZERS := ./tensor/gguf:FuzzGGUF ./tensor/safetensors:FuzzSafetensors ./tensor/safetensors:FuzzIndex \
            ./transformer:FuzzConfig ./transformer:FuzzPEFT ./transformer/tokenizer:FuzzTokenizerJSON \
            ./transformer/tokenizer:FuzzTokenizerModel ./transformer/tokenizer:FuzzMerges ./transformer/tokenizer:FuzzEncode \
-           ./transformer/convert:FuzzLlama2C ./netllm:FuzzPool ./netllm/abr:FuzzTrace ./netllm/vp:FuzzTrace ./netllm/picture:FuzzPicture \
+           ./transformer/convert:FuzzLlama2C ./netllm:FuzzPool ./netllm/abr:FuzzTrace ./netllm/vp:FuzzTrace \
            ./tools/internal/pickle:FuzzPickle ./tools/internal/npy:FuzzNPY ./tools/internal/tfbundle:FuzzBundle
 
 .PHONY: all test test-noasm race fuzz bench bench-peers benchcmp generate generate-check spirv spirv-check gpu-report lint fmt vuln cover examples

@@ -114,23 +114,3 @@ func TestPictureErrors(t *testing.T) {
 		t.Errorf("a missing file: got %v", err)
 	}
 }
-
-// FuzzPicture looks for files that panic.
-func FuzzPicture(f *testing.F) {
-	for _, name := range []string{"gray.png", "palette.gif", "noise.bmp", "lossless.webp", "gray.jpg"} {
-		data, err := os.ReadFile(filepath.Join("testdata/pictures", name))
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(data)
-	}
-	path := filepath.Join(f.TempDir(), "fuzz")
-	f.Fuzz(func(t *testing.T, data []byte) {
-		if len(data) > 1<<14 || os.WriteFile(path, data, 0o666) != nil {
-			return
-		}
-		if p, err := Read(path); err == nil && len(p.Pix) != p.Width*p.Height*p.Channels {
-			t.Fatalf("got %d numbers for %d x %d x %d", len(p.Pix), p.Width, p.Height, p.Channels)
-		}
-	})
-}
