@@ -30,7 +30,8 @@ type Picture struct {
 const maxPixels = 1 << 26
 
 // Read reads a PNG, JPEG, GIF, WebP or BMP file in colour. Transparency is left out, as
-// Pillow's convert("RGB") does. An error names the file.
+// Pillow's convert("RGB") does; of pictures with 16 bits and of WebP with transparency, what is transparent is
+// black. An error names the file.
 func Read(path string) (*Picture, error) {
 	f, err := os.Open(path)
 	if err != nil {
