@@ -45,10 +45,11 @@ type PatchEncoder struct {
 	place            *ops.Param // [squares, width]
 }
 
-// NewPatchEncoder returns an encoder with weights drawn as [NewDense] does, places too.
-func NewPatchEncoder(b ops.Backend, name string, f PatchConfig, rng *rand.Rand) (*PatchEncoder, error) {
+// NewPatchEncoder returns an encoder with weights drawn as [NewDense] does, places too. A shape that
+// is not valid is a programmer's error.
+func NewPatchEncoder(b ops.Backend, name string, f PatchConfig, rng *rand.Rand) *PatchEncoder {
 	if err := f.Validate(); err != nil {
-		return nil, err
+		panic("netllm: NewPatchEncoder: " + err.Error())
 	}
 	return &PatchEncoder{
 		Config: f,
@@ -56,7 +57,7 @@ func NewPatchEncoder(b ops.Backend, name string, f PatchConfig, rng *rand.Rand) 
 		place:  uniform(b, name+".place", 1, rng, f.squares(), f.Width),
 		mix:    NewDense(b, name+".mix", f.Width, f.Width, rng),
 		out:    NewDense(b, name+".out", f.Out, f.Width, rng),
-	}, nil
+	}
 }
 
 func (f PatchConfig) squares() int { return (f.Side / f.Patch) * (f.Side / f.Patch) }

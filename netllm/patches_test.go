@@ -38,10 +38,7 @@ func patchError(t *testing.T, shuffled bool) float64 {
 	defer b.Close()
 	f := PatchConfig{Channels: 1, Side: 32, Patch: 8, Width: 32, Out: 2}
 	rng := rand.New(rand.NewPCG(3, 4))
-	e, err := NewPatchEncoder(b, "patches", f, rng)
-	if err != nil {
-		t.Fatal(err)
-	}
+	e := NewPatchEncoder(b, "patches", f, rng)
 	trainer := NewTrainer(b, e.Params(), 3e-3, 1)
 	const batch = 32
 	loss := func(c *ops.Context) tensor.Tensor {
@@ -95,7 +92,7 @@ func TestPatchConfig(t *testing.T) {
 		"each must be 1 or more":          {},
 		"no whole number of squares of 7": {Channels: 3, Side: 64, Patch: 7, Width: 4, Out: 4},
 	} {
-		if _, err := NewPatchEncoder(nil, "x", f, nil); err == nil || !strings.Contains(err.Error(), want) {
+		if err := f.Validate(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: got %v, want ... %s", f, err, want)
 		}
 	}

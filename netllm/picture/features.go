@@ -3,6 +3,7 @@
 package picture
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -61,13 +62,13 @@ func (v *ViT) Size() int { return v.model.Config.Width }
 // Side implements [Encoder].
 func (v *ViT) Side() int { return v.model.Config.Image }
 
-// vitBatch is how many pictures are computed at once.
-const vitBatch = 8
+// encodeBatch is how many pictures are encoded at once.
+const encodeBatch = 8
 
 // Encode implements [Encoder].
 func (v *ViT) Encode(pictures []*Picture) ([]float32, error) {
 	var features []float32
-	for part := range slices.Chunk(pictures, vitBatch) {
+	for part := range slices.Chunk(pictures, encodeBatch) {
 		var pixels []float32
 		for _, p := range part {
 			pixels = p.Planes(pixels, v.mean, v.deviation)
@@ -95,27 +96,70 @@ func NewCache(dir string, encoder Encoder) *Cache { return &Cache{dir, encoder} 
 // cached is the name of a file's tensor.
 const cached = "feature"
 
+// missing is a picture whose feature the cache does not have.
+type missing struct {
+	at      int // in the list asked for
+	file    string
+	picture *Picture
+}
+
 // Features returns the feature of each picture file. each, if not nil, is told how many are there. A file of
 // the cache that is not what it should be is an error that names it.
 func (c *Cache) Features(paths []string, each func(done int)) ([][]float32, error) {
 	list := make([][]float32, len(paths))
+	first := make(map[string]int, len(paths)) // where a path stands first
+	var wait []missing
+	done := 0
+	flush := func() error {
+		if err := c.encode(list, wait); err != nil {
+			return err
+		}
+		done += len(wait)
+		wait = wait[:0]
+		return nil
+	}
 	for i, path := range paths {
-		if j := slices.Index(paths[:i], path); j >= 0 {
-			list[i] = list[j]
-		} else if err := c.feature(&list[i], path); err != nil {
+		if _, ok := first[path]; ok {
+			done++
+			continue
+		}
+		first[path] = i
+		m, err := c.lookUp(&list[i], path)
+		switch {
+		case err != nil:
 			return nil, err
+		case m != nil:
+			m.at = i
+			wait = append(wait, *m)
+		default:
+			done++
+		}
+		if len(wait) == encodeBatch {
+			if err := flush(); err != nil {
+				return nil, err
+			}
 		}
 		if each != nil {
-			each(i + 1)
+			each(done)
 		}
+	}
+	if err := flush(); err != nil {
+		return nil, err
+	}
+	if each != nil {
+		each(done)
+	}
+	for i, path := range paths {
+		list[i] = list[first[path]]
 	}
 	return list, nil
 }
 
-func (c *Cache) feature(dst *[]float32, path string) error {
+// lookUp gets a picture's feature from the cache, or else returns the picture, ready to be encoded.
+func (c *Cache) lookUp(dst *[]float32, path string) (*missing, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return fmt.Errorf("picture: %w", err)
+		return nil, fmt.Errorf("picture: %w", err)
 	}
 	h := sha256.New()
 	fmt.Fprintf(h, "%s\n", c.encoder.ID())
@@ -123,24 +167,42 @@ func (c *Cache) feature(dst *[]float32, path string) error {
 	file := filepath.Join(c.dir, hex.EncodeToString(h.Sum(nil))+".safetensors")
 	switch err := c.read(dst, file); {
 	case err == nil:
-		return nil
+		return nil, nil
 	case !errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("picture: cache of features: %w (delete the file to have it made anew)", err)
+		return nil, fmt.Errorf("picture: cache of features: %w (delete the file to have it made anew)", err)
 	}
-	p, err := Read(path)
+	p, err := decode(bytes.NewReader(data), path)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	side := c.encoder.Side()
-	if *dst, err = c.encoder.Encode([]*Picture{p.Resize(side, side)}); err != nil {
-		return fmt.Errorf("picture: %s: %w", path, err)
+	return &missing{file: file, picture: p.Resize(side, side)}, nil
+}
+
+// encode computes the features of pictures, and keeps them.
+func (c *Cache) encode(list [][]float32, wait []missing) error {
+	if len(wait) == 0 {
+		return nil
+	}
+	pictures := make([]*Picture, len(wait))
+	for i, m := range wait {
+		pictures[i] = m.picture
+	}
+	features, err := c.encoder.Encode(pictures)
+	if err != nil {
+		return fmt.Errorf("picture: %w", err)
 	}
 	if err := os.MkdirAll(c.dir, 0o777); err != nil {
 		return fmt.Errorf("picture: cache of features: %w", err)
 	}
-	err = safetensors.Replace(file, map[string]string{"encoder": c.encoder.ID()}, []safetensors.Entry{safetensors.EntryOf(cached, tensor.FromFloat32(*dst, len(*dst)))})
-	if err != nil {
-		return fmt.Errorf("picture: cache of features: %w", err)
+	size := c.encoder.Size()
+	for i, m := range wait {
+		feature := slices.Clone(features[i*size : (i+1)*size])
+		err := safetensors.Replace(m.file, map[string]string{"encoder": c.encoder.ID()}, []safetensors.Entry{safetensors.EntryOf(cached, tensor.FromFloat32(feature, size))})
+		if err != nil {
+			return fmt.Errorf("picture: cache of features: %w", err)
+		}
+		list[m.at] = feature
 	}
 	return nil
 }

@@ -7,16 +7,7 @@ package picture
 
 import (
 	"fmt"
-	"image"
-	"image/color"
-	_ "image/gif" // the formats that pictures may have
-	_ "image/jpeg"
-	_ "image/png"
 	"math"
-	"os"
-
-	_ "golang.org/x/image/bmp"
-	_ "golang.org/x/image/webp"
 )
 
 // Picture is a picture of 8 bits per number, rows from the top, red, green and blue side by side,
@@ -24,47 +15,6 @@ import (
 type Picture struct {
 	Width, Height, Channels int
 	Pix                     []uint8 // [Height, Width, Channels]
-}
-
-// maxPixels bounds what a file may promise.
-const maxPixels = 1 << 26
-
-// Read reads a PNG, JPEG, GIF, WebP or BMP file in colour. Transparency is left out, as
-// Pillow's convert("RGB") does; of pictures with 16 bits and of WebP with transparency, what is transparent is
-// black. An error names the file.
-func Read(path string) (*Picture, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("picture: %w", err)
-	}
-	defer f.Close()
-	head, _, err := image.DecodeConfig(f)
-	if err != nil {
-		return nil, fmt.Errorf("picture: %s: %w", path, err)
-	}
-	if head.Width <= 0 || head.Height <= 0 || head.Width > maxPixels/head.Height {
-		return nil, fmt.Errorf("picture: %s: %d x %d pixels, at most %d in all", path, head.Width, head.Height, maxPixels)
-	}
-	if _, err := f.Seek(0, 0); err != nil {
-		return nil, fmt.Errorf("picture: %s: %w", path, err)
-	}
-	img, _, err := image.Decode(f)
-	if err != nil {
-		return nil, fmt.Errorf("picture: %s: %w", path, err)
-	}
-	return pictureOf(img), nil
-}
-
-func pictureOf(img image.Image) *Picture {
-	r := img.Bounds()
-	p := &Picture{Width: r.Dx(), Height: r.Dy(), Channels: 3, Pix: make([]uint8, 0, 3*r.Dx()*r.Dy())}
-	for y := r.Min.Y; y < r.Max.Y; y++ {
-		for x := r.Min.X; x < r.Max.X; x++ {
-			c := color.NRGBAModel.Convert(img.At(x, y)).(color.NRGBA)
-			p.Pix = append(p.Pix, c.R, c.G, c.B)
-		}
-	}
-	return p
 }
 
 // Gray returns the luma of a picture in colour (ITU-R BT.601), as Pillow's convert("L") rounds

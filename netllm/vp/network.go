@@ -39,6 +39,10 @@ type NetworkConfig struct {
 	Image    int    `json:"image,omitempty"`  // numbers of a picture's feature; 0: no pictures
 	Images   string `json:"images,omitempty"` // what the features were made with
 
+	// Patches, if set, is a trained encoder between the numbers of a picture, which are its
+	// pixels then, and the rest.
+	Patches *netllm.PatchConfig `json:"patches,omitempty"`
+
 	FrozenConv bool `json:"frozen_conv,omitempty"` // published: the convolution is not trained
 
 	// Of "queries" only.
@@ -69,6 +73,13 @@ func (f NetworkConfig) Validate() error {
 	}
 	least("features", f.Features, 1)
 	least("image", f.Image, 0)
+	if p := f.Patches; p != nil {
+		if err := p.Validate(); err != nil {
+			errs = append(errs, fmt.Errorf("vp: network: %w", err))
+		} else if pixels := p.Channels * p.Side * p.Side; f.Image != pixels {
+			errs = append(errs, fmt.Errorf("vp: network: %d numbers of a picture, its patch encoder wants %d x %d x %d", f.Image, p.Channels, p.Side, p.Side))
+		}
+	}
 	switch f.Kind {
 	case PublishedKind:
 	case QueriesKind:
@@ -98,36 +109,9 @@ func NewNetwork(b ops.Backend, body transformer.Body, f NetworkConfig, images Im
 		return nil, fmt.Errorf("vp: network: pictures have %d features, the network was made for %d", images.Size(), f.Image)
 	}
 	if f.Kind == PublishedKind {
-		n := newPublished(b, body, f, seed)
-		n.images = images
-		return n, nil
+		return newPublished(b, body, f, images, seed), nil
 	}
-	n := newQueries(b, body, f, seed)
-	n.images = images
-	return n, nil
-}
-
-// Images gives the features of the pictures that viewers saw.
-type Images interface {
-	// Size is the length of a feature, and Name says what makes them.
-	Size() int
-	Name() string
-
-	// Features returns the feature of the picture at the last row seen of each window.
-	Features(ws []Window) ([][]float32, error)
-}
-
-// pictureTensor holds the features of all windows, [batch, size].
-func pictureTensor(c *ops.Context, images Images, ws []Window) (tensor.Tensor, error) {
-	features, err := images.Features(ws)
-	if err != nil {
-		return tensor.Tensor{}, err
-	}
-	values := make([]float32, 0, len(ws)*images.Size())
-	for _, f := range features {
-		values = append(values, f...)
-	}
-	return c.Float32s(values, len(ws), images.Size()), nil
+	return newQueries(b, body, f, images, seed), nil
 }
 
 // paramsOf are the parameters of all modules that are there.

@@ -24,25 +24,22 @@ type Published struct {
 	body  transformer.Body
 	conv  *netllm.Conv1D
 	embed *netllm.Dense
-	image *netllm.Dense // of a picture's feature, if there is one
+	image *pictureToken // or nil
 	norm  *netllm.LayerNorm
 	head  *netllm.Dense
 
-	images     Images
 	frozenConv bool
 }
 
 // newPublished returns a network with random modules drawn from seed.
-func newPublished(b ops.Backend, body transformer.Body, f NetworkConfig, seed uint64) *Published {
+func newPublished(b ops.Backend, body transformer.Body, f NetworkConfig, images Images, seed uint64) *Published {
 	rng := rand.New(rand.NewPCG(seed, 0x7670)) // the stream is this network's own
 	n := &Published{
 		body:  body,
 		conv:  netllm.NewConv1D(b, "encoder.conv", f.Features, len(ends), rng),
 		embed: netllm.NewDense(b, "encoder.embed", body.Width(), f.Features, rng),
 	}
-	if f.Image > 0 {
-		n.image = netllm.NewDense(b, "encoder.image", body.Width(), f.Image, rng)
-	}
+	n.image = newPictureToken(b, body, f, images, rng)
 	n.norm = netllm.NewLayerNorm(b, "encoder.norm", body.Width())
 	n.head = netllm.NewDense(b, "head", len(ends), body.Width(), rng)
 	n.frozenConv = f.FrozenConv
@@ -76,14 +73,9 @@ func (n *Published) tokens(c *ops.Context, positions tensor.Tensor) tensor.Tenso
 
 // sequence returns the normalised tokens of pictures, if there are any, and positions.
 func (n *Published) sequence(c *ops.Context, ws []Window, positions tensor.Tensor) (tensor.Tensor, error) {
-	tokens := n.tokens(c, positions)
-	if n.image != nil {
-		features, err := pictureTensor(c, n.images, ws)
-		if err != nil {
-			return tensor.Tensor{}, err
-		}
-		picture := n.image.Forward(c, features).Reshape(len(ws), 1, n.body.Width())
-		tokens = join(c, picture, tokens)
+	tokens, err := n.image.before(c, ws, n.tokens(c, positions))
+	if err != nil {
+		return tensor.Tensor{}, err
 	}
 	return n.norm.Forward(c, tokens), nil
 }

@@ -26,14 +26,12 @@ type Queries struct {
 	embed   *netllm.Dense
 	motion  *netllm.Dense // of the newest rows together
 	summary *netllm.Dense
-	image   *netllm.Dense // of a picture's feature, if there is one
+	image   *pictureToken // or nil
 	query   *netllm.Table
 	norm    *netllm.LayerNorm
 	hidden  *netllm.Dense
 	head    *netllm.Dense
 	direct  *netllm.Dense // from the newest rows to the answers, past body and norms
-
-	images Images
 }
 
 // stepFeatures are what a row is described by: its displacement from the last row, that
@@ -48,7 +46,7 @@ const (
 	answerUnit       = 20
 )
 
-func newQueries(b ops.Backend, body transformer.Body, f NetworkConfig, seed uint64) *Queries {
+func newQueries(b ops.Backend, body transformer.Body, f NetworkConfig, images Images, seed uint64) *Queries {
 	rng := rand.New(rand.NewPCG(seed, 0x7170)) // the stream is this network's own
 	width := body.Width()
 	n := &Queries{
@@ -60,9 +58,7 @@ func newQueries(b ops.Backend, body transformer.Body, f NetworkConfig, seed uint
 		n.motion = netllm.NewDense(b, "encoder.motion", f.Features, f.motionFeatures(), rng)
 		n.summary = netllm.NewDense(b, "encoder.summary", width, f.Features, rng)
 	}
-	if f.Image > 0 {
-		n.image = netllm.NewDense(b, "encoder.image", width, f.Image, rng)
-	}
+	n.image = newPictureToken(b, body, f, images, rng)
 	n.query = netllm.NewTable(b, "encoder.query", f.queries(), width, rng)
 	n.norm = netllm.NewLayerNorm(b, "encoder.norm", width)
 	in := width
@@ -183,12 +179,9 @@ func (n *Queries) displacements(c *ops.Context, ws []Window, shown []view) (tens
 	}
 
 	tokens := join(c, history.Reshape(batch, rows, width), query.Reshape(batch, queries, width))
-	if n.image != nil {
-		features, err := pictureTensor(c, n.images, ws)
-		if err != nil {
-			return tensor.Tensor{}, err
-		}
-		tokens = join(c, n.image.Forward(c, features).Reshape(batch, 1, width), tokens)
+	tokens, err := n.image.before(c, ws, tokens)
+	if err != nil {
+		return tensor.Tensor{}, err
 	}
 	y := n.body.Forward(c, n.norm.Forward(c, tokens), nil)
 	y = ops.Contiguous(c, y.Slice(1, y.Dim(1)-queries, y.Dim(1)))

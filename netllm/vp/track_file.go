@@ -50,24 +50,46 @@ func (t *Track) Write(b ops.Backend, path string, r TrackTraining, replace bool)
 	return nil
 }
 
-// LoadTrack reads a network from a file, see [NewTrack] for saliency.
-func LoadTrack(b ops.Backend, path string, saliency Saliency) (*Track, error) {
-	f, err := safetensors.Open(filepath.Clean(path))
+// ReadTrackConfig reads what network a file holds: how many cells its pictures must have.
+func ReadTrackConfig(path string) (TrackConfig, error) {
+	f, config, err := openTrack(path)
+	if err == nil {
+		err = f.Close()
+	}
+	return config, err
+}
+
+// openTrack opens a file and reads what network it holds.
+func openTrack(path string) (f *safetensors.File, config TrackConfig, err error) {
+	f, err = safetensors.Open(filepath.Clean(path))
 	if err != nil {
-		return nil, fmt.Errorf("vp: track: %w", err)
+		return nil, config, fmt.Errorf("vp: track: %w", err)
 	}
-	defer f.Close()
+	defer func() {
+		if err != nil {
+			f.Close()
+		}
+	}()
 	if got := f.Metadata()[formatKey]; got != trackFormat {
-		return nil, fmt.Errorf("vp: track: %s: format %q, want %q", path, got, trackFormat)
+		return nil, config, fmt.Errorf("vp: track: %s: format %q, want %q", path, got, trackFormat)
 	}
-	var config TrackConfig
 	if err := json.Unmarshal([]byte(f.Metadata()[configKey]), &config); err != nil {
-		return nil, fmt.Errorf("vp: track: %s: %s: %w", path, configKey, err)
+		return nil, config, fmt.Errorf("vp: track: %s: %s: %w", path, configKey, err)
 	}
 	// The file has to hold what the configuration asks memory for.
 	if info, ok := f.Info("encoder.saliency.weight_ih_l0"); !ok || len(info.Shape) != 2 || info.Shape[1] != config.Cells {
-		return nil, fmt.Errorf("vp: track: %s: no weights for pictures of %d cells", path, config.Cells)
+		return nil, config, fmt.Errorf("vp: track: %s: no weights for pictures of %d cells", path, config.Cells)
 	}
+	return f, config, nil
+}
+
+// LoadTrack reads a network from a file, see [NewTrack] for saliency.
+func LoadTrack(b ops.Backend, path string, saliency Saliency) (*Track, error) {
+	f, config, err := openTrack(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
 	t, err := NewTrack(b, config, saliency, 0)
 	if err != nil {
 		return nil, fmt.Errorf("%w (%s)", err, path)

@@ -21,6 +21,9 @@ type adaptTrack struct {
 	out    string
 	epochs int
 	honest bool
+
+	saliency saliencyFlag
+	side     int
 }
 
 // adaptTrackResult is what adapt track --json prints.
@@ -49,9 +52,9 @@ func newAdaptTrack(line string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "track --out FILE",
 		Short: "Train TRACK, the paper's rival in viewport prediction",
-		Long: "Adapt track trains the recurrent network that the paper compares with, as published but\n" +
-			"without pictures of saliency, of which zeros take the place, and writes it to a file for\n" +
-			"eval vp --policy track. As published its decoder is told the first position to come, which\n" +
+		Long: "Adapt track trains the recurrent network that the paper compares with, as published, and\n" +
+			"writes it to a file for eval vp --policy track. Without --saliency zeros take the place of\n" +
+			"pictures. As published its decoder is told the first position to come, which\n" +
 			"a player cannot know; --honest has it begin at the last position seen.",
 		Example: "  netllm adapt track --data ../shared/data --epochs 6 --out run/track.safetensors",
 		Args:    cli.NoArgs,
@@ -63,6 +66,8 @@ func newAdaptTrack(line string) *cobra.Command {
 	fs.StringVar(&a.out, "out", "", "write the network to `FILE`")
 	fs.IntVar(&a.epochs, "epochs", vp.DefaultTrackTraining().Epochs, "go over the windows `N` times")
 	fs.BoolVar(&a.honest, "honest", false, "begin at the last position seen, not at the first to come")
+	a.saliency.add(cmd, "the network")
+	fs.IntVar(&a.side, "saliency-side", 224, "resize saliency maps to `N` x N")
 	a.flags.AddData(cmd)
 	a.flags.AddSeed(cmd, 1)
 	a.dev.AddFlags(cmd)
@@ -73,6 +78,17 @@ func newAdaptTrack(line string) *cobra.Command {
 func (a *adaptTrack) run(cmd *cobra.Command, line string) error {
 	if a.epochs < 1 {
 		return cli.Usagef("--epochs %d: want 1 or more", a.epochs)
+	}
+	if a.side < 1 {
+		return cli.Usagef("--saliency-side %d: want 1 or more", a.side)
+	}
+	saliency, err := a.saliency.open(a.side)
+	if err != nil {
+		return err
+	}
+	config := vp.TrackConfig{Cells: 1, Honest: a.honest}
+	if saliency != nil {
+		config.Cells = saliency.Cells()
 	}
 	used, err := readyToAdapt(&a.dev, &a.flags, a.out)
 	if err != nil {
@@ -93,7 +109,7 @@ func (a *adaptTrack) run(cmd *cobra.Command, line string) error {
 		return err
 	}
 	defer b.Close()
-	track, err := vp.NewTrack(b, vp.TrackConfig{Cells: 1, Honest: a.honest}, nil, a.flags.Seed)
+	track, err := vp.NewTrack(b, config, saliency, a.flags.Seed)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -83,7 +84,7 @@ func newAdaptVP(line string) *cobra.Command {
 	fs.StringVar(&a.recipe, "recipe", "best", "train as `NAME` says: "+strings.Join(vp.Recipes, " or "))
 	fs.IntVar(&a.epochs, "epochs", 0, "go over the windows `N` times (default the recipe's)")
 	fs.Float64Var(&a.rate, "learning-rate", 0, "train at `RATE` (default the recipe's)")
-	a.images.add(cmd)
+	a.images.add(cmd, true)
 	a.flags.AddData(cmd)
 	a.flags.AddSeed(cmd, 1)
 	a.dev.AddFlags(cmd)
@@ -101,7 +102,7 @@ func (a *adaptVP) run(cmd *cobra.Command, line string) error {
 	case err != nil:
 		return cli.Usagef("--%w", err)
 	}
-	if err := errors.Join(checkRecipe(a.recipe, vp.Recipes), a.images.check()); err != nil {
+	if err := errors.Join(checkRecipe(a.recipe, vp.Recipes), a.images.check(a.images.encoder)); err != nil {
 		return err
 	}
 	used, err := readyToAdapt(&a.dev, &a.flags, a.out)
@@ -134,20 +135,28 @@ func (a *adaptVP) run(cmd *cobra.Command, line string) error {
 	fill(&a.epochs, r.Epochs)
 	fill(&a.rate, float64(r.LearningRate))
 	r.Epochs, r.LearningRate = a.epochs, float32(a.rate)
-	images, closeImages, err := a.images.open(b, set.Name)
+	if a.images.encoder == patchEncoder {
+		shape := netllm.DefaultPatches()
+		r.Network.Patches = &shape
+	}
+	images, closeImages, err := a.images.open(b, set.Name, r.Network.Patches)
 	if err != nil {
 		return err
 	}
 	defer closeImages()
-	if images != nil {
-		r.Network.Image, r.Network.Images = images.Size(), images.Name()
-	}
 	train, valid, err := trainingWindows(&a.data, set, r.Windows, vp.DefaultWindowing(), cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}
 	used.Print(cmd.ErrOrStderr())
-	adapter, result, err := trainVP(cmd.Context(), b, body, r, images, train, valid, cmd.ErrOrStderr())
+	var pictures vp.Images // nil without frames
+	if images != nil {
+		pictures, r.Network.Image, r.Network.Images = images, images.Size(), images.Name()
+		if err := prepare(images, slices.Concat(train, valid), cmd.ErrOrStderr()); err != nil {
+			return err
+		}
+	}
+	adapter, result, err := trainVP(cmd.Context(), b, body, r, pictures, train, valid, cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}

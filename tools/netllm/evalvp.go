@@ -27,6 +27,8 @@ type evalVP struct {
 	noCache  bool
 	track    string
 	images   imageFlags
+	saliency saliencyFlag
+	recipe   vp.Recipe // of the adapter
 	policies []string
 	report   string
 }
@@ -61,7 +63,8 @@ func newEvalVP(line string) *cobra.Command {
 	e.model.add(cmd)
 	fs.StringVar(&e.adapter, "adapter", "", "use the adapter in `DIR`, as adapt vp writes it, for policy netllm")
 	fs.BoolVar(&e.noCache, "no-cache", false, "compute every step of an autoregressive adapter anew (the same answers, slower)")
-	e.images.add(cmd)
+	e.images.add(cmd, false)
+	e.saliency.add(cmd, "policy "+trackPolicy)
 	fs.StringVar(&e.track, "track", "", "use the network in `FILE`, as adapt track writes it, for policy track")
 	fs.StringVar(&e.report, "report", "", "write a page with plots to `FILE`")
 	e.flags.AddData(cmd)
@@ -84,11 +87,15 @@ func (e *evalVP) run(cmd *cobra.Command, line string) error {
 		return cli.Usagef("--policy %s and --track belong together", trackPolicy)
 	case learned && e.adapter == "":
 		return cli.Usagef("--policy %s needs --adapter", learnedPolicy)
-	case !learned && (e.adapter != "" || e.model.path != "" || e.images.frames != ""):
-		return cli.Usagef("--adapter, --model and --frames belong to policy %q, which is not asked for", learnedPolicy)
+	case !track && e.saliency.dir != "":
+		return cli.Usagef("--saliency belongs to policy %q, which is not asked for", trackPolicy)
+	case !learned && (e.adapter != "" || e.model.path != "" || e.images.frames != "" || e.images.vit != ""):
+		return cli.Usagef("--adapter, --model, --frames and --vit belong to policy %q, which is not asked for", learnedPolicy)
 	}
-	if err := e.images.check(); err != nil {
-		return err
+	if learned {
+		if err := e.readRecipe(); err != nil {
+			return err
+		}
 	}
 	used, err := e.dev.Resolve()
 	if err != nil {
@@ -109,7 +116,7 @@ func (e *evalVP) run(cmd *cobra.Command, line string) error {
 	if len(windows) == 0 {
 		return fmt.Errorf("%s %s: no trace is longer than the %d rows that are left out at its ends", set.Name, e.data.split, e.data.windows.TrimHead+e.data.windows.TrimTail)
 	}
-	factories, done, err := e.factories(used)
+	factories, done, err := e.factories(used, windows, cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}
@@ -144,6 +151,14 @@ func (e *evalVP) run(cmd *cobra.Command, line string) error {
 	return e.flags.WriteJSON(cmd, result)
 }
 
+// readRecipe reads how the adapter was made, and whether pictures fit it.
+func (e *evalVP) readRecipe() (err error) {
+	if e.recipe, err = vp.ReadRecipe(e.adapter); err != nil || e.images.frames == "" && e.images.vit == "" {
+		return err
+	}
+	return e.images.check(encoderOf(e.recipe.Network))
+}
+
 func (e *evalVP) checkReport() error {
 	if e.report == "" {
 		return nil
@@ -153,14 +168,14 @@ func (e *evalVP) checkReport() error {
 
 // factories makes the predictors in the order of their names. What they use stays open until
 // the returned function is called.
-func (e *evalVP) factories(used cli.Used) (list []vp.Factory, done func(), err error) {
+func (e *evalVP) factories(used cli.Used, windows []vp.Window, chatter io.Writer) (list []vp.Factory, done func(), err error) {
 	done = func() {}
 	for _, name := range e.policies {
 		var f vp.Factory
 		closing := func() {}
 		switch name {
 		case learnedPolicy:
-			f, closing, err = e.open(used)
+			f, closing, err = e.open(used, windows, chatter)
 		case trackPolicy:
 			f, closing, err = e.openTrack(used)
 		default:
@@ -177,12 +192,8 @@ func (e *evalVP) factories(used cli.Used) (list []vp.Factory, done func(), err e
 	return list, done, nil
 }
 
-// open loads model and adapter.
-func (e *evalVP) open(used cli.Used) (f vp.Factory, done func(), err error) {
-	r, err := vp.ReadRecipe(e.adapter)
-	if err != nil {
-		return f, nil, err
-	}
+// open loads model and adapter, and the pictures of windows if the adapter has seen pictures.
+func (e *evalVP) open(used cli.Used, windows []vp.Window, chatter io.Writer) (f vp.Factory, done func(), err error) {
 	b, err := used.Open()
 	if err != nil {
 		return f, nil, err
@@ -191,11 +202,11 @@ func (e *evalVP) open(used cli.Used) (f vp.Factory, done func(), err error) {
 	if err != nil {
 		return f, nil, errors.Join(err, b.Close())
 	}
-	body, closeBody, err := r.Body.Open(b, m)
+	body, closeBody, err := e.recipe.Body.Open(b, m)
 	if err != nil {
 		return f, nil, errors.Join(err, m.Close(), b.Close())
 	}
-	images, closeImages, err := e.images.open(b, strings.ToLower(e.data.dataset))
+	images, closeImages, err := e.images.open(b, strings.ToLower(e.data.dataset), e.recipe.Network.Patches)
 	if err != nil {
 		return f, nil, errors.Join(err, closeBody(), m.Close(), b.Close())
 	}
@@ -205,13 +216,21 @@ func (e *evalVP) open(used cli.Used) (f vp.Factory, done func(), err error) {
 		m.Close()
 		b.Close()
 	}
-	a, err := vp.LoadAdapter(b, body, e.adapter, images)
+	var pictures vp.Images // nil without frames
+	if images != nil {
+		if err := prepare(images, windows, chatter); err != nil {
+			done()
+			return f, nil, err
+		}
+		pictures = images
+	}
+	a, err := vp.LoadAdapter(b, body, e.adapter, pictures)
 	if err != nil {
 		done()
 		return f, nil, err
 	}
 	open, workers := used.Worker(b)
-	if images != nil { // frames are encoded on b
+	if images != nil && e.recipe.Network.Patches == nil { // frames that are no longer kept are encoded on b
 		open, workers = func() ops.Backend { return b }, 1
 	}
 	return a.Factory(learnedPolicy, workers, !e.noCache, open), done, nil
@@ -223,12 +242,24 @@ func (e *evalVP) openTrack(used cli.Used) (f vp.Factory, done func(), err error)
 	if err != nil {
 		return f, nil, err
 	}
-	t, err := vp.LoadTrack(b, e.track, nil)
+	t, err := e.loadTrack(b)
 	if err != nil {
 		return f, nil, errors.Join(err, b.Close())
 	}
 	open, workers := used.Worker(b)
 	return t.Factory(workers, open), func() { b.Close() }, nil
+}
+
+func (e *evalVP) loadTrack(b ops.Backend) (*vp.Track, error) {
+	config, err := vp.ReadTrackConfig(e.track)
+	if err != nil {
+		return nil, err
+	}
+	saliency, err := e.saliency.open(sideOf(config.Cells))
+	if err != nil {
+		return nil, err
+	}
+	return vp.LoadTrack(b, e.track, saliency)
 }
 
 func number(v float64, digits int) string { return strconv.FormatFloat(v, 'f', digits, 64) }

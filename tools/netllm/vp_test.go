@@ -104,45 +104,6 @@ func TestAdaptVP(t *testing.T) {
 			t.Errorf("%s: the page: %v", body, err)
 		}
 	}
-	// The same with frames, all of one picture.
-	frame, err := os.ReadFile("../../netllm/picture/testdata/pictures/full.jpg")
-	if err != nil {
-		t.Fatal(err)
-	}
-	shown := t.TempDir()
-	for video := 1; video <= 3; video++ {
-		for at := 20; at < 120; at++ {
-			path := filepath.Join(shown, fmt.Sprintf("video%d", video), fmt.Sprintf("%d.jpg", 6*(at-1)))
-			if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(path, frame, 0o666); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	seen, cache := filepath.Join(dir, "seen"), filepath.Join(dir, "cache")
-	images := []string{"--model", model, "--dataset", data, "--frames", shown, "--vit", "../../transformer/testdata/vit", "--feature-cache", cache}
-	for _, recipe := range []string{"best", "paper"} {
-		succeed(t, append([]string{"adapt", "vp", "--threads", "1", "--recipe", recipe, "--epochs", "1", "--force", "--out", seen}, images...)...)
-		succeed(t, append([]string{"eval", "vp", "--policy", "netllm", "--adapter", seen}, images...)...)
-	}
-	if files, err := filepath.Glob(filepath.Join(cache, "*")); err != nil || len(files) != 1 {
-		t.Errorf("the cache has %d files, %v, want one: all frames are the same", len(files), err)
-	}
-	if code, _, stderr := command(t, "eval", "vp", "--policy", "netllm", "--adapter", seen, "--model", model, "--dataset", data); code != 1 || !strings.Contains(stderr, "made for 16 numbers of a picture") {
-		t.Errorf("without frames: got exit code %d, %q", code, stderr)
-	}
-	track := filepath.Join(dir, "new", "track.safetensors")
-	succeed(t, "adapt", "track", "--dataset", data, "--threads", "1", "--epochs", "2", "--honest", "--out", track, "--json", filepath.Join(dir, "track.json"))
-	var trained adaptTrackResult
-	readJSON(t, filepath.Join(dir, "track.json"), &trained)
-	stdout, _ := succeed(t, "eval", "vp", "--policy", "track", "--track", track, "--dataset", data, "--json", "-")
-	var scored evalResult
-	decode(t, stdout, &scored)
-	if trained.Parameters != 2708483 || len(trained.Valid) != 2 || scored.Results[0].Policy != "track-honest" {
-		t.Errorf("got %+v, policy %s", trained, scored.Results[0].Policy)
-	}
 	paper := filepath.Join(dir, "paper")
 	succeed(t, "adapt", "vp", "--model", model, "--dataset", data, "--recipe", "paper", "--threads", "1", "--epochs", "1", "--out", paper)
 	var errors [2]float64
@@ -154,6 +115,81 @@ func TestAdaptVP(t *testing.T) {
 	}
 	if math.Abs(errors[0]-errors[1]) > 1e-4 {
 		t.Errorf("with and without the cache: got errors %v", errors)
+	}
+}
+
+// shown writes a picture for each frame, or each row, that somebody of viewers sees: all are the same.
+func shown(t *testing.T, perRow int) string {
+	t.Helper()
+	picture, err := os.ReadFile("../../netllm/picture/testdata/pictures/full.jpg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for video := 1; video <= 3; video++ {
+		for row := range 150 {
+			path := filepath.Join(dir, fmt.Sprintf("video%d", video), fmt.Sprintf("%d.jpg", perRow*row))
+			if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, picture, 0o666); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return dir
+}
+
+// TestPictures goes the whole way with frames: features of a ViT, kept in a folder, and an encoder that is
+// trained with the rest.
+func TestPictures(t *testing.T) {
+	model, dir, data := byteModel(t), t.TempDir(), viewers(t)
+	seen, cache := filepath.Join(dir, "seen"), filepath.Join(dir, "cache")
+	common := []string{"--model", model, "--dataset", data, "--frames", shown(t, 6)}
+	vit := append([]string{"--vit", "../../transformer/testdata/vit", "--feature-cache", cache}, common...)
+	for _, recipe := range []string{"best", "paper"} {
+		adapt := []string{"adapt", "vp", "--threads", "1", "--recipe", recipe, "--epochs", "1", "--force", "--out", seen}
+		eval := []string{"eval", "vp", "--policy", "netllm", "--adapter", seen}
+		succeed(t, append(adapt, vit...)...)
+		succeed(t, append(eval, vit...)...)
+		if code, _, stderr := command(t, append(eval, "--model", model, "--dataset", data)...); code != 1 || !strings.Contains(stderr, "made for 16 numbers of a picture") {
+			t.Errorf("without frames: got exit code %d, %q", code, stderr)
+		}
+		succeed(t, append(append(adapt, "--encoder", "patches"), common...)...)
+		succeed(t, append(eval, common...)...)
+		if code, _, stderr := command(t, append(eval, vit...)...); code != 2 || !strings.Contains(stderr, "--vit is of no use to a patch encoder") {
+			t.Errorf("with a ViT in the place of patches: got exit code %d, %q", code, stderr)
+		}
+	}
+	if files, err := filepath.Glob(filepath.Join(cache, "*")); err != nil || len(files) != 1 {
+		t.Errorf("the cache has %d files, %v, want one: all frames are the same", len(files), err)
+	}
+}
+
+// TestTrack goes the whole way with the recurrent network, without and with saliency maps.
+func TestTrack(t *testing.T) {
+	dir, data := t.TempDir(), viewers(t)
+	for name, c := range map[string]struct {
+		adapt, eval []string
+		parameters  int
+	}{
+		"zeros": {[]string{"--honest"}, nil, 2708483},
+		"maps":  {[]string{"--honest", "--saliency", shown(t, 1), "--saliency-side", "4"}, []string{"--saliency", shown(t, 1)}, 2739203},
+	} {
+		track, record := filepath.Join(dir, "new", name), filepath.Join(dir, name+".json")
+		succeed(t, append([]string{"adapt", "track", "--dataset", data, "--threads", "1", "--epochs", "2", "--out", track, "--json", record}, c.adapt...)...)
+		var trained adaptTrackResult
+		readJSON(t, record, &trained)
+		stdout, _ := succeed(t, append([]string{"eval", "vp", "--policy", "track", "--track", track, "--dataset", data, "--json", "-"}, c.eval...)...)
+		var scored evalResult
+		decode(t, stdout, &scored)
+		if trained.Parameters != c.parameters || len(trained.Valid) != 2 || scored.Results[0].Policy != "track-honest" {
+			t.Errorf("%s: got %+v, policy %s", name, trained, scored.Results[0].Policy)
+		}
+	}
+	code, _, stderr := command(t, "eval", "vp", "--policy", "track", "--track", filepath.Join(dir, "new", "maps"), "--dataset", data)
+	if code != 1 || !strings.Contains(stderr, "pictures of 16 cells are needed") {
+		t.Errorf("maps missing: got exit code %d, %q", code, stderr)
 	}
 }
 
@@ -171,9 +207,16 @@ func TestVPErrors(t *testing.T) {
 		{"windows", "eval vp --policy lr --horizon 99", "a horizon of 99 rows does not fit the last 30", 2},
 		{"no adapter", "eval vp --policy netllm", "needs --adapter", 2},
 		{"adapter unasked", "eval vp --policy lr --adapter x", "which is not asked for", 2},
-		{"frames alone", "eval vp --policy netllm --adapter x --frames x", "--frames and --vit belong together", 2},
 		{"frames unasked", "eval vp --policy lr --frames x --vit x", "which is not asked for", 2},
-		{"vit alone", "adapt vp --out x --vit x", "--frames and --vit belong together", 2},
+		{"vit alone", "adapt vp --out x --vit x", "of no use without --frames", 2},
+		{"encoder", "adapt vp --out x --frames x --encoder cnn", "want vit or patches", 2},
+		{"encoder alone", "adapt vp --out x --encoder patches", "of no use without --frames", 2},
+		{"no vit", "adapt vp --out x --frames x", "--frames needs --vit", 2},
+		{"vit and patches", "adapt vp --out x --frames x --vit x --encoder patches", "of no use to a patch encoder", 2},
+		{"no frames", "adapt vp --out x --encoder patches --frames " + filepath.Join(dir, "none") + " --dataset " + data, "--frames: stat", 1},
+		{"saliency unasked", "eval vp --policy lr --saliency x", "which is not asked for", 2},
+		{"saliency", "adapt track --out x --saliency " + filepath.Join(dir, "none"), "--saliency: stat", 1},
+		{"saliency side", "adapt track --out x --saliency-side 0", "want 1 or more", 2},
 		{"no track", "eval vp --policy track", "belong together", 2},
 		{"track unasked", "eval vp --policy lr --track x", "belong together", 2},
 		{"track file", "eval vp --policy track --track " + splits + " --dataset " + data, "splits.json", 1},

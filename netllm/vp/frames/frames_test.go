@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"netllm/netllm"
 	"netllm/netllm/picture"
 	"netllm/netllm/vp"
 	"netllm/ops"
@@ -80,6 +81,10 @@ func TestFrames(t *testing.T) {
 	ws = append(ws, ws[0])
 	e := &counting{Encoder: encoder(t, b, 1)}
 	f := New(dir, "jin2022", picture.NewCache(cache, e), e)
+	var told []int
+	if err := f.Prepare(ws, func(done, all int) { told = append(told, done, all) }); err != nil || len(told) == 0 || told[len(told)-2] != 4 || told[len(told)-1] != 4 {
+		t.Fatalf("got %v, progress %v", err, told)
+	}
 	fresh, err := f.Features(ws)
 	if err != nil {
 		t.Fatal(err)
@@ -104,6 +109,10 @@ func TestFrames(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if kept, err := f.Features(ws); err != nil || !slices.EqualFunc(fresh, kept, slices.Equal) {
+		t.Errorf("what is in memory was read again: %v", err)
+	}
+	f = New(dir, "jin2022", picture.NewCache(cache, e), e)
 	if _, err := f.Features(ws[:1]); err == nil || !strings.Contains(err.Error(), cache) || !strings.Contains(err.Error(), "delete the file") {
 		t.Errorf("a broken file: got %v", err)
 	}
@@ -113,7 +122,39 @@ func TestFrames(t *testing.T) {
 	}
 }
 
-// A network learns with pictures: where a viewer moves is written in them and nowhere else.
+// viewers are recordings of people who rest and then move: where to is in the picture that they saw, and nowhere
+// else. Pictures are written to the folder that is returned.
+func viewers(t *testing.T) (dir string, traces []*vp.Trace) {
+	t.Helper()
+	dir = t.TempDir()
+	for video := 1; video <= 24; video++ {
+		trace := &vp.Trace{Video: video, User: 1}
+		for row := range 60 {
+			yaw := float32(0)
+			if row >= 30 {
+				yaw = float32(row-29) * float32(video%2*2-1) * 2
+			}
+			trace.Rows = append(trace.Rows, vp.Angles{0, 0, yaw})
+		}
+		draw(t, filepath.Join(dir, fmt.Sprintf("video%d", video), "174.png"), uint8(video%2*200+video))
+		traces = append(traces, trace)
+	}
+	return dir, traces
+}
+
+// shuffled gives windows the pictures of others: half of them of viewers who went the other way.
+type shuffled struct{ vp.Images }
+
+func (s shuffled) Features(ws []vp.Window) ([][]float32, error) {
+	others := slices.Clone(ws)
+	for i, w := range ws {
+		others[i].Trace = &vp.Trace{Video: (w.Trace.Video*7+w.Trace.Video/4)%24 + 1}
+	}
+	return s.Images.Features(others)
+}
+
+// A network learns from pictures, by features of a frozen encoder as by an encoder of its own; with
+// the pictures of others, or with none, it does not.
 func TestPicturesMatter(t *testing.T) {
 	b := ops.NewCPU(2)
 	defer b.Close()
@@ -122,21 +163,7 @@ func TestPicturesMatter(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	e := encoder(t, b, 1)
-	var traces []*vp.Trace
-	for video := 1; video <= 24; video++ {
-		trace := &vp.Trace{Video: video, User: 1}
-		for row := range 60 {
-			yaw := float32(0)
-			if row >= 30 { // at rest, then off to where the picture says
-				yaw = float32(row-29) * float32(video%2*2-1) * 2
-			}
-			trace.Rows = append(trace.Rows, vp.Angles{0, 0, yaw})
-		}
-		draw(t, filepath.Join(dir, fmt.Sprintf("video%d", video), "174.png"), uint8(video%2*200+video))
-		traces = append(traces, trace)
-	}
+	dir, traces := viewers(t)
 	r, err := vp.NewRecipe("best", m, vp.Recipe{}.Body, 1)
 	if err != nil {
 		t.Fatal(err)
@@ -145,26 +172,103 @@ func TestPicturesMatter(t *testing.T) {
 	r.MinHistory, r.Network.History, r.Network.Horizon, r.Network.Features = 0, 5, 10, 16
 	r.Epochs, r.Batch, r.LearningRate, r.Average, r.ValidEvery = 250, 16, 1e-2, 0, 200
 	ws := r.Windows.Windows(traces)
-	score := func(images vp.Images, size int) float64 {
-		r := r
-		r.Network.Image = size
-		a, err := vp.NewAdapter(b, m, r, images)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := a.Train(t.Context(), b, ws[8:], ws[:8], nil); err != nil {
-			t.Fatal(err)
-		}
+	score := func(a *vp.Adapter) float64 {
+		t.Helper()
 		result, err := vp.Evaluate(t.Context(), a.Factory("netllm", 1, true, func() ops.Backend { return b }), ws[:8], vp.EvalOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return result.Mean
 	}
-	with := score(New(dir, "", picture.NewCache(t.TempDir(), e), e), e.Size())
-	without := score(nil, 0)
-	if !(with < without/2) {
-		t.Errorf("got error %.3f with pictures and %.3f without", with, without)
+	e := encoder(t, b, 1)
+	features, pixels := New(dir, "", picture.NewCache(t.TempDir(), e), e), NewPixels(dir, "", 16)
+	patches := &netllm.PatchConfig{Channels: 3, Side: 16, Patch: 8, Width: 16, Out: 8}
+	for _, c := range []struct {
+		name    string
+		images  vp.Images
+		patches *netllm.PatchConfig
+		learns  bool
+	}{
+		{"none", nil, nil, false},
+		{"features", features, nil, true},
+		{"features of others", shuffled{features}, nil, false},
+		{"patches", pixels, patches, true},
+		{"patches of others", shuffled{pixels}, patches, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := r
+			if r.Network.Patches = c.patches; c.images != nil {
+				r.Network.Image = c.images.Size()
+			}
+			a, err := vp.NewAdapter(b, m, r, c.images)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := a.Train(t.Context(), b, ws[8:], ws[:8], nil); err != nil {
+				t.Fatal(err)
+			}
+			got := score(a)
+			if c.learns != (got < 1.5) { // those who stand still are wrong by 11/3 degrees
+				t.Errorf("got an error of %.3f", got)
+			}
+			if c.images == nil {
+				return
+			}
+			saved := filepath.Join(t.TempDir(), "adapter")
+			if err := a.Write(b, saved, "model", false); err != nil {
+				t.Fatal(err)
+			}
+			again, err := vp.LoadAdapter(b, m, saved, c.images)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if score(again) != got {
+				t.Errorf("loaded again: got %.6f, want %.6f", score(again), got)
+			}
+			if _, err := vp.LoadAdapter(b, m, saved, nil); err == nil || !strings.Contains(err.Error(), "pictures are given: false") {
+				t.Errorf("without pictures: got %v", err)
+			}
+		})
+	}
+}
+
+// Pixels are those of the picture that a window ends with, from -1 to 1.
+func TestPixels(t *testing.T) {
+	dir := t.TempDir()
+	draw(t, filepath.Join(dir, "video3", "174.png"), 255)
+	p := NewPixels(dir, "jin2022", 4)
+	ws := []vp.Window{{Trace: &vp.Trace{Video: 3}, At: 30}}
+	told := 0
+	if err := p.Prepare(ws, func(done, all int) { told += done * all }); err != nil || told != 1 {
+		t.Fatalf("got %v, progress %d", err, told)
+	}
+	if err := os.Remove(filepath.Join(dir, "video3", "174.png")); err != nil {
+		t.Fatal(err)
+	}
+	got, err := p.Features(ws)
+	if err != nil || len(got) != 1 || len(got[0]) != p.Size() || p.Size() != 48 || got[0][0] != 1 || got[0][16] >= got[0][19] || got[0][47] >= 1 {
+		t.Errorf("got %v, %v", got, err)
+	}
+	ws[0].At = 31
+	if _, err := p.Features(ws); err == nil || !strings.Contains(err.Error(), "video 3 has no picture") {
+		t.Errorf("a missing picture: got %v", err)
+	}
+}
+
+// What is kept in memory has a bound; what is asked for twice is missing once.
+func TestStore(t *testing.T) {
+	s := newStore[int](10, func(v []byte) int { return len(v) })
+	for k := range 5 {
+		s.put(k, make([]byte, 4))
+		s.put(k, make([]byte, 4))
+	}
+	found, missing := s.get([]int{0, 3, 4, 3, 0})
+	if len(found) != 2 || found[3] == nil || found[4] == nil || !slices.Equal(missing, []int{0}) || s.used != 8 {
+		t.Errorf("got %v, missing %v, %d used", found, missing, s.used)
+	}
+	s.put(9, make([]byte, 99)) // larger than all the room: kept alone
+	if found, missing = s.get([]int{9, 4}); len(found) != 1 || len(missing) != 1 || s.used != 99 {
+		t.Errorf("got %v, missing %v, %d used", found, missing, s.used)
 	}
 }
 
