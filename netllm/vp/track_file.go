@@ -4,6 +4,7 @@ package vp
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -60,27 +61,30 @@ func ReadTrackConfig(path string) (TrackConfig, error) {
 }
 
 // openTrack opens a file and reads what network it holds.
-func openTrack(path string) (f *safetensors.File, config TrackConfig, err error) {
-	f, err = safetensors.Open(filepath.Clean(path))
+func openTrack(path string) (*safetensors.File, TrackConfig, error) {
+	f, err := safetensors.Open(filepath.Clean(path))
 	if err != nil {
-		return nil, config, fmt.Errorf("vp: track: %w", err)
+		return nil, TrackConfig{}, fmt.Errorf("vp: track: %w", err)
 	}
-	defer func() {
-		if err != nil {
-			f.Close()
-		}
-	}()
+	config, err := trackConfig(f)
+	if err != nil {
+		return nil, config, errors.Join(fmt.Errorf("vp: track: %s: %w", path, err), f.Close())
+	}
+	return f, config, nil
+}
+
+func trackConfig(f *safetensors.File) (config TrackConfig, err error) {
 	if got := f.Metadata()[formatKey]; got != trackFormat {
-		return nil, config, fmt.Errorf("vp: track: %s: format %q, want %q", path, got, trackFormat)
+		return config, fmt.Errorf("format %q, want %q", got, trackFormat)
 	}
 	if err := json.Unmarshal([]byte(f.Metadata()[configKey]), &config); err != nil {
-		return nil, config, fmt.Errorf("vp: track: %s: %s: %w", path, configKey, err)
+		return config, fmt.Errorf("%s: %w", configKey, err)
 	}
 	// The file has to hold what the configuration asks memory for.
 	if info, ok := f.Info("encoder.saliency.weight_ih_l0"); !ok || len(info.Shape) != 2 || info.Shape[1] != config.Cells {
-		return nil, config, fmt.Errorf("vp: track: %s: no weights for pictures of %d cells", path, config.Cells)
+		return config, fmt.Errorf("no weights for pictures of %d cells", config.Cells)
 	}
-	return f, config, nil
+	return config, nil
 }
 
 // LoadTrack reads a network from a file, see [NewTrack] for saliency.

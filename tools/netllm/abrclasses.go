@@ -4,7 +4,10 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"slices"
 
@@ -50,8 +53,8 @@ func containsRun(all, part []float64) bool {
 }
 
 // traceClasses returns the class of every trace: from a file if one is named,
-// computed for fcc-test, else nil.
-func (d *abrData) traceClasses(file string) (map[string]string, error) {
+// computed for fcc-test if the training sets are there, else nil.
+func (d *abrData) traceClasses(file string, chatter io.Writer) (map[string]string, error) {
 	if file != "" {
 		return readClasses(file, d.set.Traces)
 	}
@@ -61,6 +64,10 @@ func (d *abrData) traceClasses(file string) (map[string]string, error) {
 	var train []*abr.Trace
 	for _, name := range []string{"fcc-train", "fcc-valid"} {
 		set, err := abr.OpenTraces(d.dir, name)
+		if errors.Is(err, fs.ErrNotExist) {
+			fmt.Fprintf(chatter, "no classes of traces: what of fcc-test stands in the training sets is not known without %s\n", name)
+			return nil, nil
+		}
 		if err != nil {
 			return nil, fmt.Errorf("classes of fcc-test: %w", err)
 		}

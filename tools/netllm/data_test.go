@@ -125,7 +125,10 @@ func TestDataSample(t *testing.T) {
 	}
 	succeed(t, "eval", "vp", "--policy", "lr", "--dataset", filepath.Join(to, "vp", "Jin2022"), "--split", "all")
 	for _, video := range []string{"video1", "video2"} {
-		succeed(t, "eval", "abr", "--policy", "bba", "--video", video, "--traces", filepath.Join(to, "abr", "traces", "fcc-test"), "--start", "index", "--data", to)
+		_, stderr := succeed(t, "eval", "abr", "--policy", "bba", "--video", video, "--traces", "fcc-test", "--start", "index", "--data", to)
+		if !strings.Contains(stderr, "is not known without fcc-train") {
+			t.Errorf("stderr: got %q", stderr)
+		}
 	}
 }
 

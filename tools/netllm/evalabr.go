@@ -77,7 +77,7 @@ func (e *evalABR) run(cmd *cobra.Command, line string) error {
 	if err != nil {
 		return err
 	}
-	classes, err := data.traceClasses(e.classes)
+	classes, err := data.traceClasses(e.classes, cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -108,7 +109,7 @@ func TestOverlapClasses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := (&abrData{set: set, dir: dir}).traceClasses("")
+	got, err := (&abrData{set: set, dir: dir}).traceClasses("", io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
