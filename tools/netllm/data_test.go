@@ -72,14 +72,15 @@ func TestDataSample(t *testing.T) {
 		"abr   start rows      1    102",
 		"abr   video1          6   2162",
 		"abr   video2          6   2201",
-		"all                  17  51901", "",
+		"cjs   tpch            1  11431",
+		"all                  18  63332", "",
 	}, "\n")
 	if diff := cmp.Diff([]string{want, want}, []string{stdout, dry}); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 	for _, want := range []string{
-		"import: 17/17 files", "missing: abr fcc-train: the clone has no traces in ", "missing: abr fcc-valid: ", "missing: abr genet: ",
-		"missing: cjs: the clone has cluster_job_scheduling/data/tpch, this version does not import it\n",
+		"import: 18/18 files", "missing: abr fcc-train: the clone has no traces in ", "missing: abr fcc-valid: ", "missing: abr genet: ",
+		"missing: cjs 5g: the clone has no cluster_job_scheduling/data/tpch/5g\n", "note: cjs 2g: 2 of 22 queries",
 	} {
 		if !strings.Contains(stderr, want) {
 			t.Errorf("stderr: got %q, want %q", stderr, want)
@@ -88,8 +89,8 @@ func TestDataSample(t *testing.T) {
 	cases := 0
 	first := files(t, to)
 	for name, text := range first {
-		if strings.HasSuffix(name, ".json") {
-			continue // of fewer traces than the data; see the tests of the import
+		if strings.HasSuffix(name, ".json") || strings.HasSuffix(name, ".gz") {
+			continue // of fewer traces and queries than the data; see the tests of the import
 		}
 		want, err := os.ReadFile(gold.Data(t, name))
 		if err != nil || text != string(want) {
@@ -99,8 +100,8 @@ func TestDataSample(t *testing.T) {
 	}
 	gold.Cases(t, cases)
 
-	badLine(t, 1, "16 more: file already exists (--force replaces them)", "data", "import", "--from", from, "--to", to)
-	badLine(t, 1, "16 more: file already exists (--force replaces them)", "data", "import", "--from", from, "--to", to, "--dry-run")
+	badLine(t, 1, "17 more: file already exists (--force replaces them)", "data", "import", "--from", from, "--to", to)
+	badLine(t, 1, "17 more: file already exists (--force replaces them)", "data", "import", "--from", from, "--to", to, "--dry-run")
 	put(t, filepath.Join(to, "vp", "Jin2022", "video1", "user1.csv"), "harmed")
 	stdout, _ = succeed(t, "data", "import", "--from", from, "--to", to, "--force", "--json")
 	var r importResult
@@ -108,9 +109,9 @@ func TestDataSample(t *testing.T) {
 	if diff := cmp.Diff(importResult{
 		From: from, To: to,
 		Parts: []importPart{{"vp", "Jin2022", 1, 12082}, {"vp", "Wu2017", 1, 33517}, {"abr", "fcc-test", 2, 1837},
-			{"abr", "start rows", 1, 102}, {"abr", "video1", 6, 2162}, {"abr", "video2", 6, 2201}},
-		Missing: r.Missing, Refused: []published.Gap{}, Notes: []string{}, Command: "netllm data import --from " + from + " --to " + to + " --force --json=-",
-	}, r); diff != "" || len(r.Missing) != 4 || r.Missing[3].What != "cjs" {
+			{"abr", "start rows", 1, 102}, {"abr", "video1", 6, 2162}, {"abr", "video2", 6, 2201}, {"cjs", "tpch", 1, 11431}},
+		Missing: r.Missing, Refused: []published.Gap{}, Notes: []string{"cjs 2g: 2 of 22 queries; jobs are drawn from what is there"}, Command: "netllm data import --from " + from + " --to " + to + " --force --json=-",
+	}, r); diff != "" || len(r.Missing) != 9 || r.Missing[3].What != "cjs 5g" {
 		t.Errorf("missing %v, -want +got:\n%s", r.Missing, diff)
 	}
 	if diff := cmp.Diff(first, files(t, to)); diff != "" {

@@ -27,8 +27,8 @@ func newDataCheck(line string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check DIR",
 		Short: "Read all data in a folder and tell what is wrong with it",
-		Long: "Check reads every recording, trace, video and checkpoint in the folder DIR, which\n" +
-			"has vp/ or abr/ in it, and prints what is there. What cannot be read is a fault, one\n" +
+		Long: "Check reads every recording, trace, video, query and checkpoint in the folder DIR, which\n" +
+			"has vp/, abr/ or cjs/ in it, and prints what is there. What cannot be read is a fault, one\n" +
 			"line each, FILE:LINE: WHAT, with the first bad row of a file and the first 20 faults\n" +
 			"of a part; any fault makes the command fail. Notes tell what is worth knowing and\n" +
 			"harms nothing: known holes of the published sets, clocks that step back.",

@@ -19,6 +19,7 @@ var tasks = []struct {
 }{
 	{"vp", findVP},
 	{"abr", findABR},
+	{"cjs", findCJS},
 }
 
 // maxListed is how many faults of one kind of files are listed.

@@ -204,7 +204,7 @@ func TestMissing(t *testing.T) {
 func TestNoData(t *testing.T) {
 	dir := t.TempDir()
 	for _, c := range []struct{ dir, want string }{
-		{dir, "no data in " + dir + ": it has no folder vp/ or abr/"},
+		{dir, "no data in " + dir + ": it has no folder vp/ or abr/ or cjs/"},
 		{filepath.Join(dir, "missing"), "no such file"},
 		{filepath.Join(put(t, map[string]string{"x": ""}), "x"), "is not a folder"},
 	} {

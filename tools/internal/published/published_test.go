@@ -1,6 +1,7 @@
 package published
 
 import (
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
@@ -111,14 +112,18 @@ func TestSample(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := contents(t, to)
-	if len(got) != p.Files() || len(got) != 17 {
-		t.Errorf("got %d files, planned %d, want 17", len(got), p.Files())
+	if len(got) != p.Files() || len(got) != 18 {
+		t.Errorf("got %d files, planned %d, want 18", len(got), p.Files())
 	}
 	cases := 0
 	for name, text := range got {
 		want, err := os.ReadFile(golden.Data(t, name))
 		if err != nil {
 			t.Fatal(err)
+		}
+		if strings.HasPrefix(name, "cjs/") {
+			cases += sameQueries(t, text, string(want))
+			continue
 		}
 		if name != "abr/traces/fcc-test_start_index.json" {
 			if text != string(want) {
@@ -151,14 +156,41 @@ func TestSample(t *testing.T) {
 		"abr fcc-train: the clone has no traces in adaptive_bitrate_streaming/data/traces/train/fcc-train",
 		"abr fcc-valid: the clone has no traces in adaptive_bitrate_streaming/data/traces/valid/fcc-valid",
 		"abr genet: the clone has no checkpoint in adaptive_bitrate_streaming/data/all_models",
-		"cjs: the clone has cluster_job_scheduling/data/tpch, this version does not import it",
+	}
+	for _, size := range sizes[1:] {
+		want = append(want, "cjs "+size+": the clone has no "+tpch+"/"+size)
 	}
 	if diff := cmp.Diff(want, lines(p.Missing)); diff != "" {
 		t.Errorf("missing: -want +got:\n%s", diff)
 	}
-	if len(p.Refused)+len(p.Notes) > 0 {
-		t.Errorf("got refused %v and notes %v, want none", p.Refused, p.Notes)
+	if want := []string{"cjs 2g: 2 of 22 queries; jobs are drawn from what is there"}; len(p.Refused) > 0 || !slices.Equal(p.Notes, want) {
+		t.Errorf("got refused %v and notes %v, want none and %v", p.Refused, p.Notes, want)
 	}
+}
+
+// sameQueries compares the queries of a packed file with those of another that has more, and returns their number.
+func sameQueries(t *testing.T, got, want string) int {
+	t.Helper()
+	read := func(packed string) (f cjsFile) {
+		z, err := gzip.NewReader(strings.NewReader(packed))
+		if err == nil {
+			err = json.NewDecoder(z).Decode(&f)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	some, all := read(got), read(want)
+	if some.Format != all.Format || some.Size != all.Size || len(some.Queries) == 0 {
+		t.Errorf("got %s of %s with %d queries", some.Format, some.Size, len(some.Queries))
+	}
+	for _, q := range some.Queries {
+		if diff := cmp.Diff(all.Queries[q.Query-1], q); diff != "" {
+			t.Errorf("query %d: -want +got:\n%s", q.Query, diff)
+		}
+	}
+	return len(some.Queries)
 }
 
 // TestWhole imports something of every part, twice.
@@ -272,7 +304,6 @@ func TestGaps(t *testing.T) {
 			}
 		}, 6, "abr video1: the clone has no " + streaming + "/videos/video1_sizes", "", ""},
 		{"part of a video", func(f map[string]string) { delete(f, streaming+"/videos/video1_sizes/video_size_3") }, 1, "abr video1: the clone has no " + streaming + "/videos/video1_sizes/video_size_3", "", ""},
-		{"tpch", func(f map[string]string) { f[tpch+"/2g/adj_mat_1.npy"] = "" }, 0, "cjs: the clone has " + tpch + ", this version does not import it", "", ""},
 
 		{"too few start rows", other("\x80\x03](K\x01e."), 1, "", `"` + pkl + `": 1 start rows for 2 traces`, ""},
 		{"start rows that are no rows", other("\x80\x03](K\x01K\x00e."), 1, "", "item 1 is 0", ""},
