@@ -7,6 +7,7 @@ import (
 	"math"
 	"time"
 
+	"netllm/internal/stats"
 	"netllm/netllm"
 )
 
@@ -61,7 +62,7 @@ func Evaluate(ctx context.Context, f Factory, video *Video, sessions []Session, 
 	for i := range values {
 		values[i] = result.Sessions[i].MeanQoE
 	}
-	result.Mean, result.StdErr = meanStdErr(values)
+	result.Mean, result.StdErr = stats.MeanStdErr(values)
 	result.Seconds = time.Since(began).Seconds()
 	return result, nil
 }
@@ -101,21 +102,4 @@ func score(r *SessionResult, s Session, log bool) observer {
 			}
 		},
 	}
-}
-
-// meanStdErr returns the mean of values and the standard error of that mean.
-func meanStdErr(values []float64) (mean, stderr float64) {
-	n := float64(len(values))
-	for _, v := range values {
-		mean += v
-	}
-	mean /= n
-	if len(values) < 2 {
-		return mean, 0
-	}
-	sum := 0.0
-	for _, v := range values {
-		sum += float64((v - mean) * (v - mean))
-	}
-	return mean, math.Sqrt(sum / (n - 1) / n)
 }

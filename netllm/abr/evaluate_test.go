@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -87,22 +86,6 @@ func TestEvaluateOptions(t *testing.T) {
 	}
 	if again := run(EvalOptions{Seed: 99}); again.Mean != quiet.Mean {
 		t.Error("the seed makes a difference without noise")
-	}
-}
-
-func TestMeanStdErr(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		values       []float64
-		mean, stderr float64
-	}{
-		{[]float64{3}, 3, 0},
-		{[]float64{1, 3}, 2, 1},
-		{[]float64{2, 4, 4, 4, 5, 5, 7, 9}, 5, math.Sqrt(32.0 / 7 / 8)},
-	} {
-		if mean, stderr := meanStdErr(c.values); !near(mean, c.mean) || !near(stderr, c.stderr) {
-			t.Errorf("%v: got %v +- %v, want %v +- %v", c.values, mean, stderr, c.mean, c.stderr)
-		}
 	}
 }
 

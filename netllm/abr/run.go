@@ -3,12 +3,13 @@
 package abr
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"runtime"
-	"sync"
 
+	"netllm/internal/parallel"
 	"netllm/netllm"
 )
 
@@ -72,64 +73,32 @@ func runAll(ctx context.Context, f Factory, video *Video, sessions []Session, op
 	if opt.workers < 0 {
 		return fmt.Errorf("abr: %d workers", opt.workers)
 	}
-	workers := opt.workers
-	if workers == 0 {
-		workers = runtime.GOMAXPROCS(0)
-	}
-	if f.Workers > 0 {
+	workers := cmp.Or(opt.workers, runtime.GOMAXPROCS(0))
+	switch {
+	case f.Stateful:
+		workers = 1
+	case f.Workers > 0:
 		workers = min(workers, f.Workers)
 	}
-	if f.Stateful {
-		workers = 1
-	}
-	workers = min(workers, len(sessions))
-
-	envs, players := make([]*Env, workers), make([]Policy, workers)
-	for w := range workers {
-		var err error
-		if envs[w], err = NewEnv(EnvConfig{Video: video, Noise: opt.noise}); err != nil {
-			return err
+	failed, err := parallel.Each(ctx, len(sessions), workers, func() (func(i int) error, error) {
+		env, err := NewEnv(EnvConfig{Video: video, Noise: opt.noise})
+		if err != nil {
+			return nil, err
 		}
-		if players[w], err = f.New(); err != nil {
-			return fmt.Errorf("abr: policy %q: %w", f.Name, err)
+		player, err := f.New()
+		if err != nil {
+			return nil, fmt.Errorf("abr: policy %q: %w", f.Name, err)
 		}
+		return func(i int) error { return play(ctx, env, player, sessions[i], mixSeed(opt.seed, i), watch(i)) }, nil
+	}, func(done int) {
+		if opt.progress != nil {
+			opt.progress(done, len(sessions))
+		}
+	})
+	if failed >= 0 {
+		return fmt.Errorf("abr: policy %q: session %d (%s): %w", f.Name, failed, traceName(sessions[failed]), err)
 	}
-
-	var (
-		mu         sync.Mutex
-		next, done int
-		failedAt   = len(sessions)
-		failure    error
-		wg         sync.WaitGroup
-	)
-	for w := range workers {
-		wg.Go(func() {
-			for {
-				mu.Lock()
-				i := next
-				if i >= failedAt || i >= len(sessions) {
-					mu.Unlock()
-					return
-				}
-				next++
-				mu.Unlock()
-
-				err := play(ctx, envs[w], players[w], sessions[i], mixSeed(opt.seed, i), watch(i))
-
-				mu.Lock()
-				if err != nil {
-					if i < failedAt {
-						failedAt, failure = i, fmt.Errorf("abr: policy %q: session %d (%s): %w", f.Name, i, traceName(sessions[i]), err)
-					}
-				} else if done++; opt.progress != nil {
-					opt.progress(done, len(sessions))
-				}
-				mu.Unlock()
-			}
-		})
-	}
-	wg.Wait()
-	return failure
+	return err
 }
 
 func traceName(s Session) string {

@@ -39,6 +39,7 @@ type Env struct {
 	running bool
 	stalled bool
 	before  []int32 // jobs active before a step
+	idle    float64 // executor-ms in the common pool while a stage could have used them
 	last    int     // executors committed by the last step
 }
 
@@ -92,7 +93,7 @@ func (e *Env) begin(s *Sequence, u Uniforms) {
 	}
 	m.findSchedulable()
 	m.observe(&e.obs)
-	e.running, e.stalled, e.last = true, false, 0
+	e.running, e.stalled, e.last, e.idle = true, false, 0, 0
 }
 
 // Step carries out an action. It fails if there is no episode, if the stage was not offered, or if the
@@ -128,7 +129,9 @@ func (e *Env) advance() float64 {
 	m := &e.sim
 	e.before = append(e.before[:0], m.activeIDs...)
 	known, began := m.arrived, m.now
+	waste := float64(m.wasted())
 	more := m.advance()
+	e.idle += waste * (m.now - began)
 	e.stalled = !more && m.complete < len(m.jobs)
 	reward := 0.0
 	for _, id := range e.before {
@@ -144,6 +147,15 @@ func (e *Env) advance() float64 {
 
 // Stalled says whether the episode was cut off because nothing would have happened any more.
 func (e *Env) Stalled() bool { return e.stalled }
+
+// Unfinished is how many jobs of the episode are not complete.
+func (e *Env) Unfinished() int { return len(e.sim.jobs) - e.sim.complete }
+
+// Idle is the share of the executors' time so far that they belonged to no job although, when the time began to pass, a
+// stage could have used them: what a policy left undone.
+func (e *Env) Idle() float64 {
+	return e.idle / (max(e.sim.now, 1) * float64(len(e.sim.executors)))
+}
 
 // Committed is how many executors the last step committed to its stage: at most what that could use.
 func (e *Env) Committed() int { return e.last }

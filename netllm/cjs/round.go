@@ -98,3 +98,18 @@ func (m *simulator) advance() bool {
 	m.schedulable = m.schedulable[:0]
 	return false
 }
+
+// wasted is how many executors belong to no job although a stage could use them.
+func (m *simulator) wasted() int32 {
+	idle, demand := m.pools[common].size, int32(0)
+	if idle == 0 {
+		return 0
+	}
+	m.findSchedulable()
+	for _, at := range m.schedulable {
+		if demand += m.stages[at].demand(); demand >= idle {
+			return idle
+		}
+	}
+	return demand
+}

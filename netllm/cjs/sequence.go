@@ -5,7 +5,6 @@ package cjs
 import (
 	"encoding/json"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -226,20 +225,4 @@ func (r *rawSequence) stream() (func() Uniforms, error) {
 		return func() Uniforms { s := SplitMix64(seed); return &s }, nil
 	}
 	return nil, fmt.Errorf("duration rule %q, known: half, splitmix64", r.Rule.Kind)
-}
-
-// meanStdErr returns the mean of values and the standard error of that mean, 0 for one value.
-func meanStdErr(values []float64) (mean, stderr float64) {
-	n := float64(len(values))
-	for _, v := range values {
-		mean += v / n
-	}
-	if len(values) < 2 {
-		return mean, 0
-	}
-	sum := 0.0
-	for _, v := range values {
-		sum += (v - mean) * (v - mean)
-	}
-	return mean, math.Sqrt(sum / (n - 1) / n)
 }

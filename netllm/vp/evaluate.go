@@ -9,9 +9,10 @@ import (
 	"math"
 	"runtime"
 	"slices"
-	"sync"
-	"sync/atomic"
 	"time"
+
+	"netllm/internal/parallel"
+	"netllm/internal/stats"
 )
 
 // angleError is the error of one predicted angle, degrees: the smallest of |p-g|, |p-g-360|
@@ -92,50 +93,30 @@ func predictAll(ctx context.Context, f Factory, ws []Window, answers []Angles, o
 	if f.Workers > 0 {
 		workers = min(workers, f.Workers)
 	}
-	batches := (len(ws) + batch - 1) / batch
-	var next, done atomic.Int64
-	var mu sync.Mutex
-	var group sync.WaitGroup
-	errs := make([]error, min(workers, batches))
-	work := func() error {
+	horizon := ws[0].Horizon
+	_, err := parallel.Each(ctx, (len(ws)+batch-1)/batch, workers, func() (func(i int) error, error) {
 		p, err := f.New()
 		if err != nil {
-			return err
+			return nil, err
 		}
-		horizon := ws[0].Horizon
 		dst := make([][]Angles, batch)
-		for {
-			from := (int(next.Add(1)) - 1) * batch
-			if from >= len(ws) {
-				return nil
-			}
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			part := ws[from:min(from+batch, len(ws))]
-			for i := range part {
-				dst[i] = answers[(from+i)*horizon : (from+i+1)*horizon : (from+i+1)*horizon]
+		return func(i int) error {
+			part := ws[i*batch : min((i+1)*batch, len(ws))]
+			for k := range part {
+				from := (i*batch + k) * horizon
+				dst[k] = answers[from : from+horizon : from+horizon]
 			}
 			if err := p.Predict(dst[:len(part)], part); err != nil {
 				return fmt.Errorf("vp: %s: %w", f.Name, err)
 			}
-			n := int(done.Add(int64(len(part))))
-			if opt.Progress != nil {
-				mu.Lock()
-				opt.Progress(n, len(ws))
-				mu.Unlock()
-			}
+			return nil
+		}, nil
+	}, func(done int) {
+		if opt.Progress != nil {
+			opt.Progress(min(done*batch, len(ws)), len(ws))
 		}
-	}
-	for i := range errs {
-		group.Go(func() {
-			if errs[i] = work(); errs[i] != nil {
-				next.Store(int64(batches)) // the others need not go on
-			}
-		})
-	}
-	group.Wait()
-	return cmp.Or(errs...)
+	})
+	return err
 }
 
 // score measures answers, one window's rows behind the other's.
@@ -168,31 +149,12 @@ func score(ws []Window, answers []Angles) *Result {
 	for k := range r.Horizon {
 		r.Horizon[k] /= n * 3
 	}
-	for _, e := range r.Windows {
-		r.Mean += e / n
-	}
-	var variance float64
-	for _, e := range r.Windows {
-		variance += (e - r.Mean) * (e - r.Mean)
-	}
-	if n > 1 {
-		r.StdErr = math.Sqrt(variance/(n-1)) / math.Sqrt(n)
-	}
+	r.Mean, r.StdErr = stats.MeanStdErr(r.Windows)
 	r.RMSE = math.Sqrt(squares / (n * float64(3*horizon)))
 	sorted := slices.Sorted(slices.Values(r.Windows))
-	r.P50, r.P90, r.P99 = quantile(sorted, 0.5), quantile(sorted, 0.9), quantile(sorted, 0.99)
+	r.P50, r.P90, r.P99 = stats.Quantile(sorted, 0.5), stats.Quantile(sorted, 0.9), stats.Quantile(sorted, 0.99)
 	r.Pairs, r.Videos, r.Users = pairs.list, videos.list, users.list
 	return r
-}
-
-// quantile interpolates between the sorted values, as is usual.
-func quantile(sorted []float64, q float64) float64 {
-	at := q * float64(len(sorted)-1)
-	i := int(at)
-	if i+1 >= len(sorted) {
-		return sorted[len(sorted)-1]
-	}
-	return sorted[i] + (at-float64(i))*(sorted[i+1]-sorted[i])
 }
 
 // groups are means by name, in the order of their first windows.

@@ -6,11 +6,11 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"math"
 	"sync"
 
 	"github.com/spf13/cobra"
 
+	"netllm/internal/stats"
 	"netllm/netllm/vp"
 	"netllm/ops"
 	"netllm/tools/internal/cli"
@@ -124,24 +124,10 @@ func (e *vpExperiment) run(ctx context.Context, b ops.Backend, r *vpRun) error {
 	return nil
 }
 
-// meanErr is the mean of values and its standard error, NaN of less than two.
-func meanErr(values []float64) (mean, stderr float64) {
-	for _, v := range values {
-		mean += v / float64(len(values))
-	}
-	if len(values) < 2 {
-		return mean, math.NaN()
-	}
-	for _, v := range values {
-		stderr += (v - mean) * (v - mean)
-	}
-	return mean, math.Sqrt(stderr/float64(len(values)-1)) / math.Sqrt(float64(len(values)))
-}
-
 // plusMinus shows a mean with its standard error, if there is one.
 func plusMinus(values []float64, digits int) string {
-	mean, stderr := meanErr(values)
-	if math.IsNaN(stderr) {
+	mean, stderr := stats.MeanStdErr(values)
+	if len(values) < 2 {
 		return number(mean, digits)
 	}
 	return number(mean, digits) + " ± " + number(stderr, digits)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"netllm/internal/stats"
 	"netllm/netllm"
 	"netllm/netllm/vp"
 	"netllm/tools/internal/cli"
@@ -197,7 +198,7 @@ func (a *vpAblations) table(r *vpAblationsResult, chosen []int) *cli.Table {
 		for s := range 2 {
 			row = append(row, plusMinus(column(func(f int, run, _ *vpRun) float64 { return 100 * (1 - run.Errors[s]/r.HoldLast[f][s]) }), 2)+" %")
 		}
-		seconds, _ := meanErr(column(func(_ int, run, _ *vpRun) float64 { return run.Seconds }))
+		seconds, _ := stats.MeanStdErr(column(func(_ int, run, _ *vpRun) float64 { return run.Seconds }))
 		t.Add(append(row, strconv.Itoa(r.Runs[i].Trained), number(seconds, 0))...)
 	}
 	return t

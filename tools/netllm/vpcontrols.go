@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"netllm/internal/stats"
 	"netllm/netllm"
 	"netllm/netllm/vp"
 	"netllm/tools/internal/cli"
@@ -223,12 +224,12 @@ func (c *vpControls) table(r *vpControlsResult, specs []netllm.BodySpec) *cli.Ta
 			}
 			return values
 		}
-		seconds, _ := meanErr(column(func(r *vpRun) float64 { return r.Seconds }))
+		seconds, _ := stats.MeanStdErr(column(func(r *vpRun) float64 { return r.Seconds }))
 		row := []string{string(specs[i].Kind), fmt.Sprintf("%g", runs[0].Recipe.LearningRate), strconv.Itoa(runs[0].Trained), number(seconds, 0),
 			plusMinus(column(func(r *vpRun) float64 { return r.Best }), 3)}
 		for j, s := range vpSettings {
 			errors := column(func(r *vpRun) float64 { return r.Errors[j] })
-			mean, _ := meanErr(errors)
+			mean, _ := stats.MeanStdErr(errors)
 			row = append(row, plusMinus(errors, 3), number(100*(1-mean/r.HoldLast[s.name]), 2)+" %")
 		}
 		t.Add(row...)
