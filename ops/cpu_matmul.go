@@ -175,13 +175,3 @@ func cpuGather(_ *CPU, a *Args, w *worker) {
 		}
 	}
 }
-
-func cpuScatterAdd(_ *CPU, a *Args, w *worker) {
-	dst, src, ids := a.T[0].Float32s(), a.T[1].Float32s(), a.T[2].Int32s()
-	d := a.T[0].Dim(1)
-	from, to := w.span(d, 16)
-	for i, id := range ids {
-		row := int(id) * d
-		asm.Axpy(1, src[i*d+from:i*d+to], dst[row+from:row+to])
-	}
-}
