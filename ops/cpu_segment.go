@@ -112,7 +112,7 @@ func (c *CPU) perSegment(a *Args) []float32 {
 	return c.shared[:n:n]
 }
 
-// cpuSegmentTops leaves the maxima [segments, d], NaN where there is one.
+// cpuSegmentTops leaves the maxima [segments, d]. A NaN is none: its own exponential brings it into the sum.
 func cpuSegmentTops(c *CPU, a *Args, w *worker) {
 	all, src, ids := c.perSegment(a), a.T[1].Float32s(), a.T[2].Int32s()
 	d := a.T[0].Dim(1)
@@ -127,7 +127,7 @@ func cpuSegmentTops(c *CPU, a *Args, w *worker) {
 		row := int(id) * d
 		tops := all[row+s.from : row+s.to]
 		for j, v := range src[i*d+s.from : i*d+s.to] {
-			if v > tops[j] || v != v {
+			if v > tops[j] {
 				tops[j] = v
 			}
 		}

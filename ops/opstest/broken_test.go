@@ -110,7 +110,7 @@ func TestSuiteFindsFaults(t *testing.T) {
 			cpu.Run(op, a)
 		}},
 		{"ignores I0", func(op ops.Op) bool {
-			return slices.Contains([]ops.Op{ops.OpRoPE, ops.OpAttention, ops.OpAttentionBackward, ops.OpDropout}, op)
+			return slices.Contains([]ops.Op{ops.OpRoPE, ops.OpAttention, ops.OpAttentionBackward, ops.OpSegmentSoftmax, ops.OpDropout}, op)
 		}, func(cpu *ops.CPU, op ops.Op, a *ops.Args) {
 			a.I[0] = 0
 			cpu.Run(op, a)
