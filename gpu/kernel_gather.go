@@ -73,9 +73,11 @@ func (b *Backend) weightRows(table tensor.Tensor) int {
 
 var scatterAdd = plainShaders("scatter_add")
 
-// scatterAdd goes over the table's parts, and in each over the rows' in their order.
-func (b *Backend) scatterAdd(a *ops.Args) {
-	y, x, ids := a.T[0], a.T[1], a.T[2]
+func (b *Backend) scatterAdd(a *ops.Args) { b.addRows(a.T[0], a.T[1], a.T[2]) }
+
+// addRows adds the rows of x to those of y: it goes over y's parts, and in each over x's in
+// their order.
+func (b *Backend) addRows(y, x, ids tensor.Tensor) {
 	n, columns := x.Dim(0), x.Dim(1)
 	if x.Len() == 0 {
 		return

@@ -143,10 +143,13 @@ func (b *Backend) strided(shader string, x axes, n int, views []tensor.Tensor, a
 	d.run(b.quads(n), 1, 1)
 }
 
-func (b *Backend) fill(a *ops.Args) {
-	b.split(tensor.MaxRank, a.T[:1], func(part box) {
-		y := part.of(a.T[0])
-		b.strided("fill", axesOf(y), y.Len(), []tensor.Tensor{y}, false, a.F[0])
+func (b *Backend) fill(a *ops.Args) { b.set(a.T[0], a.F[0]) }
+
+// set fills a view with a value.
+func (b *Backend) set(t tensor.Tensor, value float32) {
+	b.split(tensor.MaxRank, []tensor.Tensor{t}, func(part box) {
+		y := part.of(t)
+		b.strided("fill", axesOf(y), y.Len(), []tensor.Tensor{y}, false, value)
 	})
 }
 

@@ -14,6 +14,7 @@ const (
 	scratchAttention2
 	scratchRows
 	scratchElementwise
+	scratchSegments
 	scratchSlots
 )
 

@@ -164,6 +164,19 @@ const (
 	// T0 [rows, d], in the order of i.
 	OpScatterAdd
 
+	// OpSegmentMax sets T0 [segments, d] to the largest, column by column, of the rows i of
+	// T1 [n, d] whose T2[i] (I32 [n]) is the row of T0, and T3 (I32 [segments, d]) to the
+	// first i that has it. Without such rows they are 0 and -1. A NaN is the largest.
+	OpSegmentMax
+
+	// OpSegmentMaxBackward gives the gradient T0+ [n, d] of x from the gradient T1
+	// [segments, d] of the result, T2 and T3 those of OpSegmentMax.
+	OpSegmentMaxBackward
+
+	// OpSegmentSoftmax sets T0 [n, d] to exp(T1 [n, d]) over the sum, column by column, of
+	// exp(T1) over all rows whose T2 (I32 [n]) is the same number, one below I0.
+	OpSegmentSoftmax
+
 	// OpRMSNorm sets T0 [..., n] = T2 [n] * T1 / sqrt(mean(T1²) + F0), row
 	// by row.
 	OpRMSNorm
@@ -292,6 +305,7 @@ const (
 
 var opNames = [numOps]string{
 	"Fill", "Copy", "Add", "Mul", "AddRow", "SumRows", "MatMul", "Gather", "ScatterAdd",
+	"SegmentMax", "SegmentMaxBackward", "SegmentSoftmax",
 	"RMSNorm", "RMSNormBackward", "LayerNorm", "LayerNormBackward", "RoPE", "Attention",
 	"AttentionBackward", "SwiGLU", "SwiGLUBackward", "LeakyReLU", "LeakyReLUBackward",
 	"GELU", "GELUBackward", "Tanh", "TanhBackward", "LSTM", "LSTMBackward",

@@ -113,6 +113,12 @@ func (c *CPU) Run(op Op, a *Args) {
 		c.split(cpuGather, a, a.T[0].Len())
 	case OpScatterAdd:
 		c.split(cpuScatterAdd, a, a.T[1].Len())
+	case OpSegmentMax:
+		c.split(cpuSegmentMax, a, a.T[1].Len())
+	case OpSegmentMaxBackward:
+		c.split(cpuSegmentMaxBackward, a, a.T[0].Len())
+	case OpSegmentSoftmax:
+		c.segmentSoftmax(a)
 	case OpRMSNorm:
 		c.split(cpuRMSNorm, a, a.T[0].Len())
 	case OpRMSNormBackward:

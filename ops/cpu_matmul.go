@@ -166,22 +166,19 @@ func cpuGather(_ *CPU, a *Args, w *worker) {
 	if strips != nil {
 		first, _ = strips.rowRange(a.T[1])
 	}
+	var table []float32 // if it is one, as where rows of results are gathered
+	if strips == nil && a.T[1].DType() == tensor.F32 {
+		table = a.T[1].Float32s()
+	}
 	from, to := w.span(len(ids), 1)
 	for i := from; i < to; i++ {
-		if row, id := dst[i*d:i*d+d], int(ids[i]); strips != nil {
+		switch row, id := dst[i*d:i*d+d], int(ids[i]); {
+		case strips != nil:
 			strips.row(row, w, first+id)
-		} else {
+		case table != nil:
+			copy(row, table[id*d:id*d+d])
+		default:
 			dequantizeRows(row, a.T[1], id, 1)
 		}
-	}
-}
-
-func cpuScatterAdd(_ *CPU, a *Args, w *worker) {
-	dst, src, ids := a.T[0].Float32s(), a.T[1].Float32s(), a.T[2].Int32s()
-	d := a.T[0].Dim(1)
-	from, to := w.span(d, 16)
-	for i, id := range ids {
-		row := int(id) * d
-		asm.Axpy(1, src[i*d+from:i*d+to], dst[row+from:row+to])
 	}
 }

@@ -110,7 +110,7 @@ func TestSuiteFindsFaults(t *testing.T) {
 			cpu.Run(op, a)
 		}},
 		{"ignores I0", func(op ops.Op) bool {
-			return slices.Contains([]ops.Op{ops.OpRoPE, ops.OpAttention, ops.OpAttentionBackward, ops.OpDropout}, op)
+			return slices.Contains([]ops.Op{ops.OpRoPE, ops.OpAttention, ops.OpAttentionBackward, ops.OpSegmentSoftmax, ops.OpDropout}, op)
 		}, func(cpu *ops.CPU, op ops.Op, a *ops.Args) {
 			a.I[0] = 0
 			cpu.Run(op, a)
@@ -358,7 +358,7 @@ func TestGradientsFindFaults(t *testing.T) {
 	for _, op := range []ops.Op{
 		ops.OpCopy, ops.OpMul, ops.OpSumRows, ops.OpMatMul, ops.OpScatterAdd, ops.OpRMSNormBackward, ops.OpLayerNormBackward, ops.OpRoPE,
 		ops.OpAttentionBackward, ops.OpSwiGLUBackward, ops.OpLeakyReLUBackward, ops.OpTanhBackward, ops.OpLSTMBackward,
-		ops.OpDropout, ops.OpCrossEntropyBackward, ops.OpMSEBackward, ops.OpMAEBackward,
+		ops.OpDropout, ops.OpCrossEntropyBackward, ops.OpMSEBackward, ops.OpMAEBackward, ops.OpSegmentMaxBackward,
 	} {
 		b := &broken{ops.NewCPU(1), func(cpu *ops.CPU, o ops.Op, a *ops.Args) {
 			cpu.Run(o, a)

@@ -42,6 +42,7 @@ func allCases() []*opCase {
 		ropeCases(),
 		attentionCases(),
 		recurrentCases(),
+		segmentCases(),
 		nanCases(),
 	)
 }

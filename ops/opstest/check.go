@@ -168,7 +168,11 @@ func (c *opCase) check(b ops.Backend) error {
 func (c *opCase) compare(i int, offs []int, after []byte, want values) error {
 	tol, wrong, first := tolerances[c.op], 0, ""
 	for k, off := range offs {
-		got, w := float64(math.Float32frombits(binary.LittleEndian.Uint32(after[4*off:]))), want.elements[k]
+		word, w := binary.LittleEndian.Uint32(after[4*off:]), want.elements[k]
+		got := float64(math.Float32frombits(word))
+		if c.t[i].tensor.DType() == tensor.I32 {
+			got = float64(int32(word))
+		}
 		ok := tol.near(got, w, want.largest)
 		if c.op == ops.OpDropout && c.acc == 0 && ok { // masks are exact
 			ok = (got == 0) == (w == 0)

@@ -23,7 +23,7 @@ func many(name string, f result, shapes ...[]int) *gradientCase {
 
 // models are made once, since one test binary runs them on many backends.
 var models = sync.OnceValue(func() []*gradientCase {
-	return slices.Concat(elementwiseModels(), viewModels(), productModels(), frozenModels(), rowModels(), attentionModels(), graphModels())
+	return slices.Concat(elementwiseModels(), viewModels(), productModels(), frozenModels(), rowModels(), attentionModels(), segmentModels(), graphModels())
 })
 
 func elementwiseModels() []*gradientCase {

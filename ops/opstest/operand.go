@@ -194,7 +194,7 @@ func outputs(op ops.Op) []int {
 		return []int{0, 1, 2}
 	case ops.OpAttention:
 		return []int{0, 4}
-	case ops.OpCrossEntropy:
+	case ops.OpCrossEntropy, ops.OpSegmentMax:
 		return []int{0, 3}
 	}
 	return []int{0}

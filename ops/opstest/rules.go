@@ -44,7 +44,7 @@ var accumulates = [ops.NumOps]uint16{
 	ops.OpCopy: 1, ops.OpMul: 1, ops.OpSumRows: 1, ops.OpMatMul: 1, ops.OpRMSNormBackward: 3, ops.OpLayerNormBackward: 7,
 	ops.OpRoPE: 1, ops.OpAttentionBackward: 7, ops.OpSwiGLUBackward: 3, ops.OpLeakyReLUBackward: 1, ops.OpGELUBackward: 1,
 	ops.OpTanhBackward: 1, ops.OpLSTMBackward: 3, ops.OpMAEBackward: 1,
-	ops.OpDropout:              1,
+	ops.OpDropout: 1, ops.OpSegmentMaxBackward: 1,
 	ops.OpCrossEntropyBackward: 1, ops.OpMSEBackward: 1, ops.OpSumSquares: 1,
 }
 
