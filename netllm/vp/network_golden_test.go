@@ -7,6 +7,7 @@ import (
 
 	"netllm/internal/deferred"
 	"netllm/internal/golden"
+	"netllm/netllm"
 	"netllm/ops"
 	"netllm/tensor"
 	"netllm/transformer"
@@ -146,7 +147,9 @@ func TestGoldenPipeline(t *testing.T) {
 					if names[p] == "ln_w" {
 						base, scale = 1, 0.1
 					}
-					b.Upload(p.Value, bytesOf(hashWeights(at[i], p.Value.Len(), base, scale)))
+					if err := netllm.Restore(b, []*ops.Param{p}, [][]float32{hashWeights(at[i], p.Value.Len(), base, scale)}); err != nil {
+						t.Fatal(err)
+					}
 				}
 				c := ops.NewContext(b)
 				compare := func(what string, got tensor.Tensor, want [][]float64, skip int) {

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"netllm/internal/golden"
+	"netllm/netllm"
 	"netllm/ops"
 	"netllm/tensor"
 	"netllm/tensor/safetensors"
@@ -59,7 +60,9 @@ func TestGoldenTrack(t *testing.T) {
 					t.Fatalf("%s: got shape %v, want %v", p.Name, shape, g.Shapes[i])
 				}
 				count += p.Value.Len()
-				b.Upload(p.Value, bytesOf(hashWeights(i, p.Value.Len(), 0, 0.1)))
+				if err := netllm.Restore(b, []*ops.Param{p}, [][]float32{hashWeights(i, p.Value.Len(), 0, 0.1)}); err != nil {
+					t.Fatal(err)
+				}
 			}
 			if want := map[int]int{16: g.Params, 1: 2_708_483}[c.cells]; count != want {
 				t.Errorf("%s: got %d parameters, want %d", name, count, want)

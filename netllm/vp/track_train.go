@@ -85,7 +85,7 @@ func (t *Track) Train(ctx context.Context, b ops.Backend, windows, valid []Windo
 				}
 				if !(p.Valid >= p.Best) {
 					p.Best = p.Valid
-					if chosen, err = snapshot(b, t.Params()); err != nil {
+					if chosen, err = netllm.Snapshot(b, t.Params()); err != nil {
 						return err
 					}
 				}
@@ -95,7 +95,7 @@ func (t *Track) Train(ctx context.Context, b ops.Backend, windows, valid []Windo
 			}
 		}
 	}
-	return restore(b, t.Params(), chosen)
+	return netllm.Restore(b, t.Params(), chosen)
 }
 
 // validate returns the mean of the losses of batches.

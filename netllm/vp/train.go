@@ -31,7 +31,7 @@ type training struct {
 	predictor *Learned // for the validation windows, in eval
 	rng       *rand.Rand
 	valid     []Window
-	average   *runningMean // or nil
+	average   *netllm.RunningMean // or nil
 
 	best   float64
 	chosen [][]float32 // the weights that had it
@@ -59,12 +59,12 @@ func (a *Adapter) Train(ctx context.Context, b ops.Backend, windows, valid []Win
 		t.trainer.Clipped, t.trainer.Optimizer.Undecayed = append(a.matrices(), n.clipped()...), n.undecayed()
 	}
 	if r.Average > 0 {
-		t.average = newRunningMean(b, params, r.Average)
+		t.average = netllm.NewRunningMean(b, params, r.Average)
 	}
 	if err := t.run(ctx, windows, each); err != nil {
 		return err
 	}
-	return restore(b, params, t.chosen)
+	return netllm.Restore(b, params, t.chosen)
 }
 
 // run goes through all epochs.
@@ -139,7 +139,7 @@ func (t *training) step(group []Window, total int) (float64, error) {
 		return 0, err
 	}
 	if t.average != nil {
-		return sum / float64(len(group)), t.average.add()
+		return sum / float64(len(group)), t.average.Add()
 	}
 	return sum / float64(len(group)), nil
 }
@@ -148,14 +148,14 @@ func (t *training) step(group []Window, total int) (float64, error) {
 // so far.
 func (t *training) look(ctx context.Context) (float64, error) {
 	params := t.a.Trained()
-	current, err := snapshot(t.b, params)
+	current, err := netllm.Snapshot(t.b, params)
 	if err != nil {
 		return 0, err
 	}
 	candidate := current
 	if t.average != nil {
-		candidate = t.average.mean()
-		if err := restore(t.b, params, candidate); err != nil {
+		candidate = t.average.Mean()
+		if err := netllm.Restore(t.b, params, candidate); err != nil {
 			return 0, err
 		}
 	}
@@ -167,7 +167,7 @@ func (t *training) look(ctx context.Context) (float64, error) {
 	if !(valid >= t.best) { // the first, too
 		t.best, t.chosen = valid, candidate
 	}
-	return valid, restore(t.b, params, current)
+	return valid, netllm.Restore(t.b, params, current)
 }
 
 // judge measures the validation windows: of the published network the mean squared

@@ -262,11 +262,11 @@ func TestAdapterFiles(t *testing.T) {
 
 func sameValues(t *testing.T, b ops.Backend, x, y []*ops.Param) bool {
 	t.Helper()
-	p, err := snapshot(b, x)
+	p, err := netllm.Snapshot(b, x)
 	if err != nil {
 		t.Fatal(err)
 	}
-	q, err := snapshot(b, y)
+	q, err := netllm.Snapshot(b, y)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,6 @@
 // Copies of weights: the best so far, and their running mean.
 
-package vp
+package netllm
 
 import (
 	"unsafe"
@@ -12,8 +12,8 @@ func bytesOf(v []float32) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(v))), 4*len(v))
 }
 
-// snapshot reads the values of parameters.
-func snapshot(b ops.Backend, params []*ops.Param) ([][]float32, error) {
+// Snapshot reads the values of parameters.
+func Snapshot(b ops.Backend, params []*ops.Param) ([][]float32, error) {
 	copies := make([][]float32, len(params))
 	for i, p := range params {
 		copies[i] = make([]float32, p.Value.Len())
@@ -24,17 +24,17 @@ func snapshot(b ops.Backend, params []*ops.Param) ([][]float32, error) {
 	return copies, nil
 }
 
-// restore gives parameters the values of a snapshot.
-func restore(b ops.Backend, params []*ops.Param, values [][]float32) error {
+// Restore gives parameters the values of a [Snapshot].
+func Restore(b ops.Backend, params []*ops.Param, values [][]float32) error {
 	for i, p := range params {
 		b.Upload(p.Value, bytesOf(values[i]))
 	}
 	return b.Sync()
 }
 
-// runningMean is an exponential mean of the values that parameters had after each step, with
+// RunningMean is an exponential mean of the values that parameters had after each step, with
 // the weight of steps before the first given to those that there were.
-type runningMean struct {
+type RunningMean struct {
 	b      ops.Backend
 	params []*ops.Param
 	keep   float64
@@ -46,16 +46,17 @@ type runningMean struct {
 // meanPace is how often the mean looks at the parameters: reading them makes a device wait.
 const meanPace = 4
 
-func newRunningMean(b ops.Backend, params []*ops.Param, keep float64) *runningMean {
-	m := &runningMean{b: b, params: params, keep: keep}
+// NewRunningMean returns a mean of params in which the old one keeps the share keep per step.
+func NewRunningMean(b ops.Backend, params []*ops.Param, keep float64) *RunningMean {
+	m := &RunningMean{b: b, params: params, keep: keep}
 	for _, p := range params {
 		m.values = append(m.values, make([]float32, p.Value.Len()))
 	}
 	return m
 }
 
-// add takes the present values in, every few steps.
-func (m *runningMean) add() error {
+// Add takes the present values in, every few steps.
+func (m *RunningMean) Add() error {
 	m.steps++
 	if m.steps%meanPace != 1 {
 		return nil
@@ -77,8 +78,8 @@ func (m *runningMean) add() error {
 	return nil
 }
 
-// mean returns a copy of the mean.
-func (m *runningMean) mean() [][]float32 {
+// Mean returns a copy of the mean.
+func (m *RunningMean) Mean() [][]float32 {
 	copies := make([][]float32, len(m.values))
 	for i, v := range m.values {
 		copies[i] = append([]float32{}, v...)
