@@ -11,6 +11,7 @@ FUZZERS := ./tensor/gguf:FuzzGGUF ./tensor/safetensors:FuzzSafetensors ./tensor/
            ./transformer:FuzzConfig ./transformer:FuzzPEFT ./transformer/tokenizer:FuzzTokenizerJSON \
            ./transformer/tokenizer:FuzzTokenizerModel ./transformer/tokenizer:FuzzMerges ./transformer/tokenizer:FuzzEncode \
            ./transformer/convert:FuzzLlama2C ./netllm:FuzzPool ./netllm/abr:FuzzTrace ./netllm/vp:FuzzTrace \
+           ./netllm/cjs:FuzzProfile ./netllm/cjs:FuzzSequence ./netllm/cjs:FuzzPool \
            ./tools/internal/pickle:FuzzPickle ./tools/internal/npy:FuzzNPY ./tools/internal/tfbundle:FuzzBundle
 
 .PHONY: all test test-noasm race fuzz bench bench-peers benchcmp generate generate-check spirv spirv-check gpu-report lint fmt vuln cover examples
@@ -26,7 +27,7 @@ test-noasm:
 
 # The packages that start goroutines or are used from several.
 race:
-	$(GO) test -race ./ops/... ./internal/... ./tensor/... ./gpu/... ./transformer/convert ./netllm ./netllm/abr ./netllm/vp/...
+	$(GO) test -race ./ops/... ./internal/... ./tensor/... ./gpu/... ./transformer/convert ./netllm ./netllm/abr ./netllm/vp/... ./netllm/cjs
 	$(GO) test -race -skip 'Golden|Oracle|TestCheckpoints' ./transformer ./transformer/tokenizer # numbers, one goroutine
 
 fuzz:

@@ -93,6 +93,7 @@ func (e *Env) begin(s *Sequence, u Uniforms) {
 	}
 	m.findSchedulable()
 	m.observe(&e.obs)
+	e.obs.Reward = 0
 	e.running, e.stalled, e.last, e.idle = true, false, 0, 0
 }
 
@@ -120,6 +121,7 @@ func (e *Env) Step(a Action) (netllm.Step[*Observation], error) {
 		reward = e.advance()
 	}
 	m.observe(o)
+	o.Reward = reward
 	e.running = m.complete < len(m.jobs) && !e.stalled
 	return netllm.Step[*Observation]{Obs: o, Reward: reward, Terminated: m.complete == len(m.jobs), Truncated: e.stalled}, nil
 }

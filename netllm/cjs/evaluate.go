@@ -119,6 +119,8 @@ type player struct {
 	policy Policy
 	log    bool
 	tasks  []Task
+
+	stepped func(reward float64, done bool) // may be nil
 }
 
 func (p *player) task(executor, job, stage int, start, end float64) {
@@ -152,7 +154,9 @@ func (p *player) play(ctx context.Context, r *RunResult, s *Sequence, seed uint6
 		if step.Truncated {
 			return fmt.Errorf("decision %d, at %.3f s: %d of %d jobs are not complete: %w", r.Decisions, step.Obs.Time/1000, p.env.Unfinished(), len(s.Jobs), ErrStalled)
 		}
-		o, done = step.Obs, step.Terminated
+		if o, done = step.Obs, step.Terminated; p.stepped != nil {
+			p.stepped(step.Reward, done)
+		}
 	}
 	r.Completion = p.env.Completions(make([]float64, 0, len(s.Jobs)))
 	r.JCT = make([]float64, len(s.Jobs))

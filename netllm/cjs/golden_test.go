@@ -10,7 +10,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 
@@ -151,15 +150,17 @@ func follow(t *testing.T, p Policy, s *Sequence, want goldenRun, trace [][8]floa
 
 // TestGolden repeats all golden runs.
 func TestGolden(t *testing.T) {
+	greedy := &DecimaPolicy{Network: decimaNetwork(t), Greedy: true}
 	cases := 0
 	for _, name := range []string{"g1_tiny", "g2_ten", "g3_thirty", "g4_fifty_random", "g5_default200"} {
 		s, runs, traces := goldenFile(t, name)
 		for _, want := range runs {
-			if strings.HasPrefix(want.Policy, "decima") {
-				continue
-			}
 			t.Run(name+"/"+want.Policy, func(t *testing.T) {
-				follow(t, policy(t, want.Policy), s, want, traces[want.Policy])
+				p := Policy(greedy)
+				if want.Policy != "decima_greedy" {
+					p = policy(t, want.Policy)
+				}
+				follow(t, p, s, want, traces[want.Policy])
 			})
 			cases++
 		}

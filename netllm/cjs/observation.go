@@ -8,6 +8,7 @@ import "slices"
 // not. It belongs to the environment, changes at its next step, and is not to be written to.
 type Observation struct {
 	Time        float64 // ms
+	Reward      float64 // that followed the last decision
 	Executors   int     // of the cluster
 	Committable int     // executors to be handed out
 	Source      int     // place in Jobs of the job that they belong to; len(Jobs) if they belong to none of these

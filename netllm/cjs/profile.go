@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -31,13 +32,14 @@ type Stage struct {
 	// Rough is the duration assumed before a task has started: the mean of all measured ones.
 	Rough float64
 
-	levels []level // ascending
+	levels   []level           // ascending
+	measured [len(drawn)]uint8 // the level that each number drawn stands for: its own, or the largest
 }
 
 // level are the durations measured with a number of executors, in three tables.
 type level struct {
 	executors          int
-	fresh, first, rest []float64
+	fresh, first, rest []int32 // ms
 }
 
 // Profiles are the queries of one or several data sizes.
@@ -211,7 +213,7 @@ func (q *Query) connect(edges [][2]int) error {
 // first wave is replaced by that of the next level below.
 func newStage(executors []int, fresh, first, rest [][]int, tasks *int) (Stage, error) {
 	var s Stage
-	if len(executors) == 0 || len(fresh) != len(executors) || len(first) != len(executors) || len(rest) != len(executors) {
+	if len(executors) == 0 || len(executors) > math.MaxUint8 || len(fresh) != len(executors) || len(first) != len(executors) || len(rest) != len(executors) {
 		return s, fmt.Errorf("%d levels, but %d, %d and %d tables of durations", len(executors), len(fresh), len(first), len(rest))
 	}
 	s.Tasks = len(first[0]) + len(rest[0]) // of the level that stands first, as levels may disagree
@@ -225,13 +227,13 @@ func newStage(executors []int, fresh, first, rest [][]int, tasks *int) (Stage, e
 		l := level{executors: n}
 		for _, t := range []struct {
 			from []int
-			to   *[]float64
+			to   *[]int32
 		}{{fresh[i], &l.fresh}, {without(first[i], fresh[i]), &l.first}, {rest[i], &l.rest}} {
 			for _, ms := range t.from {
-				if ms < 0 {
+				if ms < 0 || ms > math.MaxInt32 {
 					return s, fmt.Errorf("level %d: a duration of %d ms", n, ms)
 				}
-				*t.to = append(*t.to, float64(ms))
+				*t.to = append(*t.to, int32(ms))
 			}
 		}
 		s.levels = append(s.levels, l)
@@ -247,14 +249,21 @@ func newStage(executors []int, fresh, first, rest [][]int, tasks *int) (Stage, e
 		if len(l.first)+len(l.fresh) == 0 && (l.executors >= drawn[0] || i == len(s.levels)-1) {
 			return s, fmt.Errorf("level %d has no first-wave durations, nor has any below", l.executors)
 		}
-		for _, table := range [][]float64{l.fresh, l.first, l.rest} {
+		for _, table := range [][]int32{l.fresh, l.first, l.rest} {
 			for _, v := range table {
-				sum += v
+				sum += float64(v)
 			}
 			count += float64(len(table))
 		}
 	}
 	s.Rough = sum / count
+	for i, n := range drawn {
+		at := slices.IndexFunc(s.levels, func(l level) bool { return l.executors == n })
+		if at < 0 {
+			at = len(s.levels) - 1
+		}
+		s.measured[i] = uint8(at)
+	}
 	return s, nil
 }
 

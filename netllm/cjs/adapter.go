@@ -1,0 +1,139 @@
+// A trained policy as a whole: adapted, saved, loaded, put to work.
+
+package cjs
+
+import (
+	"fmt"
+
+	"netllm/netllm"
+	"netllm/ops"
+	"netllm/transformer"
+)
+
+// Adapter is what adaptation adds to a body: low-rank matrices if it is frozen, encoder, heads, and the
+// normalisation of returns.
+type Adapter struct {
+	Recipe  Recipe
+	Cond    Conditioning
+	Network *Network          // around the adapted body
+	LoRA    *transformer.LoRA // or nil
+
+	body transformer.Adaptable // without matrices
+}
+
+// NewAdapter returns an untrained adapter for body, with everything random drawn from the recipe's seed.
+func NewAdapter(b ops.Backend, body transformer.Adaptable, r Recipe) (*Adapter, error) {
+	if err := r.Validate(); err != nil {
+		return nil, err
+	}
+	var lora *transformer.LoRA
+	var err error
+	if r.LoRA != nil {
+		if lora, err = transformer.NewLoRA(b, body, *r.LoRA, r.Seed); err != nil {
+			return nil, err
+		}
+	}
+	return assemble(b, body, r, lora)
+}
+
+// assemble puts an adapter's parts together.
+func assemble(b ops.Backend, body transformer.Adaptable, r Recipe, lora *transformer.LoRA) (*Adapter, error) {
+	a := &Adapter{Recipe: r, LoRA: lora, body: body, Cond: Conditioning{Relative: r.Relative, Scale: publishedScale, MaxReturn: 1}}
+	adapted := body
+	var err error
+	if lora != nil {
+		if adapted, err = body.WithLoRA(lora); err != nil {
+			return nil, err
+		}
+	}
+	a.Network, err = NewNetwork(b, adapted, r.Network, r.Seed)
+	return a, err
+}
+
+// Trained returns the parameters that training changes.
+func (a *Adapter) Trained() []*ops.Param {
+	params := append(netllm.TrainedParams(a.body), a.Network.Params()...)
+	if a.LoRA != nil {
+		params = append(a.LoRA.Params(), params...)
+	}
+	return params
+}
+
+// modules are the parameters that are kept beside the low-rank matrices.
+func (a *Adapter) modules() []*ops.Param {
+	return append(a.Network.Params(), netllm.TrainedParams(a.body)...)
+}
+
+// Factory returns the policy under a name. Each of at most so many workers (0 is any number) gets a context on a backend
+// from open: one of its own if there are several, since a backend serves one goroutine.
+func (a *Adapter) Factory(name string, workers int, open func() ops.Backend) Factory {
+	return Factory{Name: name, Workers: workers, New: func() (Policy, error) {
+		return NewLearned(ops.NewContext(open()), a.Network, a.Cond, a.Recipe.Greedy), nil
+	}}
+}
+
+// description is an adapter's netllm_adapter.json.
+type description struct {
+	netllm.AdapterHeader
+	Recipe       Recipe       `json:"recipe"`
+	Conditioning Conditioning `json:"conditioning"`
+}
+
+// Write writes the adapter to the folder dir, see [netllm.WriteAdapter], for the model called base.
+func (a *Adapter) Write(b ops.Backend, dir, base string, replace bool) error {
+	header, err := netllm.NewAdapterHeader(b, "cjs", a.body, base)
+	if err == nil {
+		err = netllm.WriteAdapter(b, dir, description{header, a.Recipe, a.Cond}, base, a.LoRA, a.modules(), replace)
+	}
+	if err != nil {
+		return fmt.Errorf("cjs: %w", err)
+	}
+	return nil
+}
+
+// ReadRecipe reads the recipe of the adapter in the folder dir, which says what body it wants.
+func ReadRecipe(dir string) (Recipe, error) {
+	d, err := readDescription(dir)
+	return d.Recipe, err
+}
+
+func readDescription(dir string) (description, error) {
+	var d description
+	if err := netllm.ReadAdapter(dir, "cjs", &d, &d.AdapterHeader); err != nil {
+		return d, fmt.Errorf("cjs: %w", err)
+	}
+	if err := d.Recipe.Validate(); err != nil {
+		return d, fmt.Errorf("cjs: adapter: %s: %w", netllm.DescriptionPath(dir), err)
+	}
+	if f := d.Conditioning; !(f.Scale > 0) || !(f.MaxReward >= f.MinReward) {
+		return d, fmt.Errorf("cjs: adapter: %s: conditioning %+v", netllm.DescriptionPath(dir), f)
+	}
+	return d, nil
+}
+
+// LoadAdapter reads the adapter in the folder dir for body, which must be the one that it was trained around: of the
+// kind that the recipe says ([ReadRecipe], [netllm.BodySpec.Open]), with the same frozen weights.
+func LoadAdapter(b ops.Backend, body transformer.Adaptable, dir string) (*Adapter, error) {
+	d, err := readDescription(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.CheckBase(b, body, dir); err != nil {
+		return nil, fmt.Errorf("cjs: %w", err)
+	}
+	var lora *transformer.LoRA
+	if d.Recipe.LoRA != nil {
+		if lora, err = transformer.ReadLoRA(b, body, dir); err != nil {
+			return nil, fmt.Errorf("cjs: adapter: %w", err)
+		}
+	}
+	a, err := assemble(b, body, d.Recipe, lora)
+	if err != nil {
+		return nil, fmt.Errorf("cjs: adapter: %s: %w", dir, err)
+	}
+	if err := netllm.ReadModules(b, dir, a.modules()); err != nil {
+		return nil, fmt.Errorf("cjs: %w", err)
+	}
+	a.Cond = d.Conditioning
+	return a, nil
+}

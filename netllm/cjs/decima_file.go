@@ -1,0 +1,105 @@
+// Decima's published weights.
+
+package cjs
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"path/filepath"
+	"slices"
+
+	"netllm/tensor"
+	"netllm/tensor/safetensors"
+)
+
+// ReadDecima reads the network's weights: the three linear layers, NAME.0 to NAME.2, of node.prep, node.msg,
+// node.update, dag, glob, stage_score and exec_score, each with weight [out, in] and bias [out], float32. It fails,
+// naming the file and the tensor, if one is missing, is not known, or has another shape or an element
+// that is no number.
+func ReadDecima(path string) (*Decima, error) {
+	f, err := safetensors.Open(filepath.Clean(path))
+	if err != nil {
+		return nil, fmt.Errorf("cjs: decima: %w", err)
+	}
+	defer f.Close()
+	d, err := newDecima(f)
+	if err != nil {
+		return nil, fmt.Errorf("cjs: decima: %s: %w", path, err)
+	}
+	return d, nil
+}
+
+func newDecima(f *safetensors.File) (*Decima, error) {
+	d := &Decima{}
+	unknown := map[string]bool{}
+	for _, name := range f.Names() {
+		unknown[name] = true
+	}
+	for _, part := range []struct {
+		name          string
+		to            *mlp
+		in, a, b, out int
+	}{
+		{"node.prep", &d.prep, StageFeatures, 32, 16, embedding},
+		{"node.msg", &d.message, embedding, 32, 16, embedding},
+		{"node.update", &d.update, embedding, 32, 16, embedding},
+		{"dag", &d.job, described, 32, 16, embedding},
+		{"glob", &d.global, embedding, 32, 16, embedding},
+		{"stage_score", &d.stage, described + 2*embedding, 64, 64, 1},
+		{"exec_score", &d.executor, jobPart + 2*embedding + 1, 64, 64, 1},
+	} {
+		m := part.to
+		m.widths = [4]int{part.in, part.a, part.b, part.out}
+		for l := range 3 {
+			in, out := m.widths[l], m.widths[l+1]
+			weight, err := readTensor(f, unknown, fmt.Sprintf("%s.%d.weight", part.name, l), out, in)
+			if err != nil {
+				return nil, err
+			}
+			m.weight[l] = transpose(weight, out, in)
+			if m.bias[l], err = readTensor(f, unknown, fmt.Sprintf("%s.%d.bias", part.name, l), out); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if len(unknown) > 0 {
+		return nil, fmt.Errorf("tensor %s is not one of the network's", slices.Min(slices.Collect(maps.Keys(unknown))))
+	}
+	d.stage.twice()
+	d.executor.twice()
+	return d, nil
+}
+
+// readTensor returns a copy of a tensor's elements, and crosses its name out.
+func readTensor(f *safetensors.File, unknown map[string]bool, name string, shape ...int) ([]float32, error) {
+	if !unknown[name] {
+		return nil, fmt.Errorf("tensor %s is missing", name)
+	}
+	delete(unknown, name)
+	t, err := f.Tensor(name)
+	if err != nil {
+		return nil, err
+	}
+	if t.DType() != tensor.F32 || !slices.Equal(t.Shape(), shape) {
+		return nil, fmt.Errorf("tensor %s: %v %v, want %v %v", name, t.DType(), t.Shape(), tensor.F32, shape)
+	}
+	list := slices.Clone(t.Float32s())
+	for i, v := range list {
+		if v := float64(v); math.IsNaN(v) || math.IsInf(v, 0) {
+			return nil, fmt.Errorf("tensor %s: element %d is %v", name, i, v)
+		}
+	}
+	return list, nil
+}
+
+// transpose returns w [rows, cols] as [cols, rows].
+func transpose(w []float32, rows, cols int) []float32 {
+	t := make([]float32, len(w))
+	for i := range rows {
+		for j := range cols {
+			t[j*rows+i] = w[i*cols+j]
+		}
+	}
+	return t
+}

@@ -1,0 +1,63 @@
+// Decima as it is trained.
+
+package cjs
+
+import (
+	"fmt"
+	"math/rand/v2"
+
+	"netllm/ops"
+	"netllm/tensor"
+	"netllm/tensor/safetensors"
+)
+
+// DecimaNetwork is [Decima] on a backend, as it is trained.
+type DecimaNetwork struct {
+	encoder          *graphEncoder
+	stage, executors layers
+}
+
+func tanh(c *ops.Context, x tensor.Tensor) tensor.Tensor { return ops.Tanh(c, x) }
+
+// NewDecimaNetwork returns a network with weights drawn from seed, as PyTorch draws them.
+func NewDecimaNetwork(b ops.Backend, seed uint64) *DecimaNetwork {
+	rng := rand.New(rand.NewPCG(seed, 0x646563696d61))
+	scoring := func(name string, in int) layers { return newLayers(b, name, rng, tanh, false, in, 64, 64, 1) }
+	return &DecimaNetwork{newDecimaEncoder(b, StageFeatures, rng), scoring("stage_score", described+2*embedding), scoring("exec_score", jobPart+2*embedding+1)}
+}
+
+// Write writes the weights, to be read by [ReadDecima]. An old file is replaced only if replace is set.
+func (d *DecimaNetwork) Write(b ops.Backend, path string, metadata map[string]string, replace bool) error {
+	var entries []safetensors.Entry
+	for _, p := range d.Params() {
+		v := tensor.New(tensor.F32, p.Value.Shape()...)
+		if err := b.Download(v.Bytes(), p.Value); err != nil {
+			return fmt.Errorf("cjs: decima: %s: %w", p.Name, err)
+		}
+		entries = append(entries, safetensors.EntryOf(p.Name, v))
+	}
+	write := safetensors.Write
+	if replace {
+		write = safetensors.Replace
+	}
+	if err := write(path, metadata, entries); err != nil {
+		return fmt.Errorf("cjs: decima: %w", err)
+	}
+	return nil
+}
+
+// Params returns all parameters.
+func (d *DecimaNetwork) Params() []*ops.Param {
+	return append(append(d.encoder.params(), d.stage.params()...), d.executors.params()...)
+}
+
+// stageScores returns the scores [n, 1] of nodes of an encoded graph.
+func (d *DecimaNetwork) stageScores(c *ops.Context, g *graph, e encoded, nodes []int32) tensor.Tensor {
+	return d.stage.forward(c, e.ofStages(c, g, nodes))
+}
+
+// executorScores returns the scores [n, 1] of giving the jobs of nodes numbers of executors: fractions holds for each
+// how many, less one, of all.
+func (d *DecimaNetwork) executorScores(c *ops.Context, g *graph, e encoded, nodes []int32, fractions []float32) tensor.Tensor {
+	return d.executors.forward(c, beside(c, e.ofJobs(c, g, nodes), c.Float32s(fractions, len(fractions), 1)))
+}
