@@ -18,17 +18,26 @@ type evalResult struct {
 // policyResult is a policy's score.
 type policyResult struct {
 	Policy  string      `json:"policy"`
-	N       int         `json:"n"`      // what mean is over: sessions in ABR, windows in VP
-	Metric  string      `json:"metric"` // "qoe" in ABR, "mae_deg" in VP
+	N       int         `json:"n"`      // what mean is over: sessions in ABR, windows in VP, sequences in CJS, or the jobs of one
+	Metric  string      `json:"metric"` // "qoe" in ABR, "mae_deg" in VP, "jct_s" in CJS
 	Mean    float64     `json:"mean"`
 	StdErr  float64     `json:"stderr"` // sd/sqrt(n)
 	Seconds float64     `json:"seconds"`
-	Items   []itemValue `json:"items"` // per trace in ABR, per video and user in VP
+	Items   []itemValue `json:"items"` // per trace in ABR, per video and user in VP, per sequence in CJS, or per job of one
 
-	*VPDetails // in VP
+	*Tails      // in VP and CJS
+	*VPDetails  // in VP
+	*CJSDetails // in CJS
 }
 
 type itemValue struct {
 	ID    string  `json:"id"`
 	Value float64 `json:"value"`
+}
+
+// Tails are quantiles: of windows' errors in VP, of jobs' completion times in CJS.
+type Tails struct {
+	P50 float64 `json:"p50"`
+	P90 float64 `json:"p90"`
+	P99 float64 `json:"p99"`
 }

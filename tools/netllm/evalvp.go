@@ -276,9 +276,6 @@ func vpTable(results []*vp.Result) *cli.Table {
 
 // VPDetails is what a VP result has beside the fields of all tasks.
 type VPDetails struct {
-	P50  float64 `json:"p50"` // of the windows' errors
-	P90  float64 `json:"p90"`
-	P99  float64 `json:"p99"`
 	RMSE float64 `json:"rmse_deg_no_wrap"` // as published: without the rule for turns
 
 	Axes   map[string]float64 `json:"axes"`
@@ -298,8 +295,9 @@ func vpJSON(results []*vp.Result) []policyResult {
 	for _, r := range results {
 		list = append(list, policyResult{
 			Policy: r.Policy, N: r.N, Metric: "mae_deg", Mean: r.Mean, StdErr: r.StdErr, Seconds: r.Seconds, Items: values(r.Pairs),
+			Tails: &Tails{r.P50, r.P90, r.P99},
 			VPDetails: &VPDetails{
-				P50: r.P50, P90: r.P90, P99: r.P99, RMSE: r.RMSE, Steps: r.Horizon,
+				RMSE: r.RMSE, Steps: r.Horizon,
 				Axes:   map[string]float64{"roll": r.Axis[vp.Roll], "pitch": r.Axis[vp.Pitch], "yaw": r.Axis[vp.Yaw]},
 				Videos: values(r.Videos), Users: values(r.Users),
 			},

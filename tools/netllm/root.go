@@ -25,11 +25,11 @@ func newRoot(line string) *cobra.Command {
 	})
 	root.SetVersionTemplate("netllm {{.Version}}\n")
 	evaluate := cli.Group(&cobra.Command{Use: "eval", Short: "Score policies on a task"})
-	evaluate.AddCommand(newEvalABR(line), newEvalVP(line))
+	evaluate.AddCommand(newEvalABR(line), newEvalVP(line), newEvalCJS(line))
 	collect := cli.Group(&cobra.Command{Use: "collect", Short: "Record what policies do on a task"})
-	collect.AddCommand(newCollectABR(line))
+	collect.AddCommand(newCollectABR(line), newCollectCJS(line))
 	adapt := cli.Group(&cobra.Command{Use: "adapt", Short: "Learn a task: a policy from a pool, a predictor from traces"})
-	adapt.AddCommand(newAdaptABR(line), newAdaptVP(line), newAdaptTrack(line))
+	adapt.AddCommand(newAdaptABR(line), newAdaptVP(line), newAdaptCJS(line), newAdaptTrack(line))
 	root.AddCommand(newQuickstart(line), evaluate, collect, adapt, newGenerate(), newLogits(), newPlan(), newPretrain(line), newData(line), newExperiment(line), newEnv())
 	return root
 }

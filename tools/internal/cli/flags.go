@@ -37,7 +37,7 @@ func (f *Flags) AddJSON(cmd *cobra.Command) {
 
 // AddData adds --data.
 func (f *Flags) AddData(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.Data, "data", "", "read data sets from `DIR`, which has abr/ in it (default $NETLLM_DATA)")
+	cmd.Flags().StringVar(&f.Data, "data", "", "read data sets from `DIR`, which has abr/, vp/ or cjs/ in it (default $NETLLM_DATA)")
 }
 
 // DataDir returns the folder of the data sets: what --data or NETLLM_DATA says,

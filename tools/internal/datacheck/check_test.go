@@ -1,6 +1,8 @@
 package datacheck
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -29,11 +31,46 @@ func small() map[string]string {
 		"abr/traces/fcc-test/b":                "0\t1\n3600\t2\n",
 		"abr/traces/fcc-test_start_index.json": `{"a": 2, "b": 1}`,
 		"abr/README.md":                        "about",
+		"cjs/tpch_1g.json.gz":                  packed(queries("1g")),
+		"cjs/README.md":                        "about",
 	}
 	for q := range abr.Qualities {
 		files[fmt.Sprintf("abr/videos/video1_sizes/video_size_%d", q)] = strings.Repeat("100\n", abr.Chunks+1)
 	}
 	return files
+}
+
+// queries is a profile of one query of one stage.
+func queries(size string) string {
+	return `{"format": "cjs-tpch-1", "size": "` + size + `", "queries": [{"query": 1, "edges": [], "stages": [{"levels": [5], "fresh": [[]], "first": [[7]], "rest": [[]]}]}]}`
+}
+
+func packed(text string) string {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	_, _ = z.Write([]byte(text)) // to memory
+	_ = z.Close()
+	return b.String()
+}
+
+// TestSchedulingFaults harms what belongs to cluster job scheduling.
+func TestSchedulingFaults(t *testing.T) {
+	for _, c := range []struct{ name, file, text, want string }{
+		{"another size", "tpch_1g.json.gz", packed(queries("2g")), `tpch_1g.json.gz: size "2g" in it`},
+		{"no gzip", "tpch_1g.json.gz", "x", "tpch_1g.json.gz: "},
+		{"no stages", "tpch_1g.json.gz", packed(`{"format": "cjs-tpch-1", "size": "1g", "queries": [{"query": 1}]}`), "query 1: 0 stages"},
+		{"no queries at all", "", "", "no file tpch_*.json.gz in it"},
+		{"weights that are none", "decima.safetensors", "x", "decima.safetensors: "},
+	} {
+		files := map[string]string{"cjs/tpch_1g.json.gz": packed(queries("1g"))}
+		if files["cjs/"+c.file] = c.text; c.file == "" {
+			files = map[string]string{"cjs/README.md": ""}
+		}
+		r := check1(t, put(t, files))
+		if len(r.Faults) != 1 || !strings.Contains(r.Faults[0], c.want) {
+			t.Errorf("%s: got %q, want ... %s", c.name, r.Faults, c.want)
+		}
+	}
 }
 
 func put(t *testing.T, files map[string]string) string {
@@ -80,6 +117,7 @@ func TestGood(t *testing.T) {
 		{"abr", "fcc-test start rows", 1, 2, "for 2 traces"},
 		{"abr", "video1", 6, 294, "48 chunks in 6 qualities"},
 		{"abr", "genet", 1, 1, "mine"},
+		{"cjs", "tpch", 1, 1, "1 size, 1 stage"},
 	}
 	if diff := cmp.Diff(want, r.Parts); diff != "" {
 		t.Errorf("parts: -want +got:\n%s", diff)
@@ -89,12 +127,14 @@ func TestGood(t *testing.T) {
 	}
 	notes := []string{
 		"abr fcc-test: 2 of 100 published traces",
+		"cjs: no decima.safetensors",
 		"vp Own: the clock, which no model reads, steps back in video1/user2:2",
+		"cjs 1g: 1 of 22 queries",
 	}
 	if diff := cmp.Diff(notes, r.Notes); diff != "" {
 		t.Errorf("notes: -want +got:\n%s", diff)
 	}
-	if !slices.Equal(told, []string{"1/13", "2/13", "3/13", "4/13", "5/13", "6/13", "12/13", "13/13"}) {
+	if !slices.Equal(told, []string{"1/14", "2/14", "3/14", "4/14", "5/14", "6/14", "12/14", "13/14", "14/14"}) {
 		t.Errorf("progress: got %q", told)
 	}
 }
@@ -257,6 +297,7 @@ func TestPublishedNotes(t *testing.T) {
 	r := check1(t, put(t, files))
 	want := []string{
 		"no folder abr/",
+		"no folder cjs/",
 		"vp Jin2022: 2101 of 2268 published recordings are not there: video1/user1, video1/user2, video1/user3, video1/user4, video1/user5 and 2096 more",
 		"vp Jin2022: recordings shorter than those published: video5 (83, from 1 rows on), video6 (83, from 1 rows on)",
 	}
