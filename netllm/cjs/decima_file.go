@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 
+	"netllm/netllm"
+	"netllm/ops"
 	"netllm/tensor"
 	"netllm/tensor/safetensors"
 )
@@ -18,24 +20,57 @@ import (
 // naming the file and the tensor, if one is missing, is not known, or has another shape or an element
 // that is no number.
 func ReadDecima(path string) (*Decima, error) {
-	f, err := safetensors.Open(filepath.Clean(path))
-	if err != nil {
-		return nil, fmt.Errorf("cjs: decima: %w", err)
-	}
-	defer f.Close()
-	d, err := newDecima(f)
-	if err != nil {
-		return nil, fmt.Errorf("cjs: decima: %s: %w", path, err)
-	}
-	return d, nil
+	var d *Decima
+	err := readWeights(path, func(read tensorReader) (err error) {
+		d, err = newDecima(read)
+		return err
+	})
+	return d, err
 }
 
-func newDecima(f *safetensors.File) (*Decima, error) {
-	d := &Decima{}
+// Read gives the network the weights in a file, see [ReadDecima]. If it fails, some may have been changed.
+func (d *DecimaNetwork) Read(b ops.Backend, path string) error {
+	return readWeights(path, func(read tensorReader) error {
+		for _, p := range d.Params() {
+			values, err := read(p.Name, p.Value.Shape()...)
+			if err != nil {
+				return err
+			}
+			if err := netllm.Restore(b, []*ops.Param{p}, [][]float32{values}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// tensorReader returns the elements of a tensor that must have this shape.
+type tensorReader func(name string, shape ...int) ([]float32, error)
+
+// readWeights opens a file for take, which is to read all its tensors.
+func readWeights(path string, take func(tensorReader) error) error {
+	f, err := safetensors.Open(filepath.Clean(path))
+	if err != nil {
+		return fmt.Errorf("cjs: decima: %w", err)
+	}
+	defer f.Close()
 	unknown := map[string]bool{}
 	for _, name := range f.Names() {
 		unknown[name] = true
 	}
+	err = take(func(name string, shape ...int) ([]float32, error) { return readTensor(f, unknown, name, shape...) })
+	if err == nil && len(unknown) > 0 {
+		err = fmt.Errorf("tensor %s is not one of the network's", slices.Min(slices.Collect(maps.Keys(unknown))))
+	}
+	if err != nil {
+		return fmt.Errorf("cjs: decima: %s: %w", path, err)
+	}
+	return nil
+}
+
+// newDecima makes a network of the tensors that read returns.
+func newDecima(read tensorReader) (*Decima, error) {
+	d := &Decima{}
 	for _, part := range []struct {
 		name          string
 		to            *mlp
@@ -53,18 +88,15 @@ func newDecima(f *safetensors.File) (*Decima, error) {
 		m.widths = [4]int{part.in, part.a, part.b, part.out}
 		for l := range 3 {
 			in, out := m.widths[l], m.widths[l+1]
-			weight, err := readTensor(f, unknown, fmt.Sprintf("%s.%d.weight", part.name, l), out, in)
+			weight, err := read(fmt.Sprintf("%s.%d.weight", part.name, l), out, in)
 			if err != nil {
 				return nil, err
 			}
 			m.weight[l] = transpose(weight, out, in)
-			if m.bias[l], err = readTensor(f, unknown, fmt.Sprintf("%s.%d.bias", part.name, l), out); err != nil {
+			if m.bias[l], err = read(fmt.Sprintf("%s.%d.bias", part.name, l), out); err != nil {
 				return nil, err
 			}
 		}
-	}
-	if len(unknown) > 0 {
-		return nil, fmt.Errorf("tensor %s is not one of the network's", slices.Min(slices.Collect(maps.Keys(unknown))))
 	}
 	d.stage.twice()
 	d.executor.twice()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 
+	"netllm/netllm"
 	"netllm/ops"
 	"netllm/tensor"
 	"netllm/tensor/safetensors"
@@ -44,6 +45,20 @@ func (d *DecimaNetwork) Write(b ops.Backend, path string, metadata map[string]st
 		return fmt.Errorf("cjs: decima: %w", err)
 	}
 	return nil
+}
+
+// Decima returns the network as it is now, to decide by.
+func (d *DecimaNetwork) Decima(b ops.Backend) (*Decima, error) {
+	params := d.Params()
+	values, err := netllm.Snapshot(b, params)
+	if err != nil {
+		return nil, fmt.Errorf("cjs: decima: %w", err)
+	}
+	byName := map[string][]float32{}
+	for i, p := range params {
+		byName[p.Name] = values[i]
+	}
+	return newDecima(func(name string, _ ...int) ([]float32, error) { return byName[name], nil })
 }
 
 // Params returns all parameters.

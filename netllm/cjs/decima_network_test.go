@@ -4,6 +4,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"netllm/ops"
 )
 
@@ -20,6 +22,16 @@ func TestDecimaNetwork(t *testing.T) {
 	d, err := ReadDecima(path)
 	if err != nil {
 		t.Fatal(err)
+	}
+	again := NewDecimaNetwork(b, 4)
+	if err := again.Read(b, path); err != nil {
+		t.Fatal(err)
+	}
+	if same, err := again.Decima(b); err != nil || !cmp.Equal(d, same, cmp.AllowUnexported(Decima{}, mlp{})) {
+		t.Errorf("read again: other weights, %v", err)
+	}
+	if err := again.Read(b, filepath.Join(t.TempDir(), "none")); err == nil {
+		t.Error("no file: got no error")
 	}
 	near := func(what string, got []float32, err error, want ...float32) {
 		t.Helper()

@@ -63,10 +63,10 @@ func NewRecipe(name string, body transformer.Adaptable, spec netllm.BodySpec, se
 	case "paper":
 		return r, nil
 	case "best":
-		r.Network = NetworkConfig{Width: 32, Window: 1, Waiting: true, Chosen: true, Executors: 50}
+		r.Network = NetworkConfig{Width: 48, Window: 1, Waiting: true, Chosen: true, Executors: 50}
 		r.Relative, r.Greedy = true, true
-		r.Windows, r.Batch, r.Accumulate, r.ValidEvery = 320000, 32, 1, 80000
-		r.Rounds, r.RoundEpisodes = 3, 8
+		r.Windows, r.Batch, r.Accumulate, r.ValidEvery = 400000, 32, 1, 50000
+		r.Rounds, r.RoundEpisodes = 6, 8
 		r.ClipEach, r.MaxNorm, r.Average = false, 1, 0.998
 		r.LearningRate, r.WeightDecay, r.WarmUp, r.Floor = 2e-3, 1e-2, 100, 0.02
 		if r.LoRA != nil {

@@ -87,6 +87,24 @@ func TestAdaptCJS(t *testing.T) {
 	}
 }
 
+// TestAdaptDecima trains the rival, goes on from what came of it, and evaluates it.
+func TestAdaptDecima(t *testing.T) {
+	dir, data := t.TempDir(), clusterData(t)
+	first, second := filepath.Join(dir, "new", "first"), filepath.Join(dir, "second")
+	small := []string{"adapt", "decima", "--data", data, "--jobs", "8", "--executors", "4", "--sequences", "2", "--rollouts", "2", "--iterations", "2", "--threads", "1"}
+	stdout, _ := succeed(t, append(small, "--out", first, "--json", "-")...)
+	var got adaptDecimaResult
+	decode(t, stdout, &got)
+	if got.Task != "cjs" || len(got.JCT) != 2 || got.JCT[0].Loss <= 0 || got.Training.Rollouts != 2 || got.Executors != 4 || got.Training.LearningRate != 3e-4 {
+		t.Errorf("got %+v", got)
+	}
+	succeed(t, append(small, "--from", first, "--out", second)...)
+	stdout, _ = succeed(t, "eval", "cjs", "--policy", "decima,decima-greedy", "--decima", second, "--data", data, "--jobs", "8", "--executors", "4", "--sequences", "1")
+	if !strings.Contains(stdout, "decima-greedy") {
+		t.Errorf("got %s", stdout)
+	}
+}
+
 // TestEvalCJS compares with the golden runs: the first sequence of a file, job by job.
 func TestEvalCJS(t *testing.T) {
 	data, path := gold.Data(t, "."), gold.Spec(t, "cjs_golden/g2_ten.json")
@@ -156,6 +174,9 @@ func TestCJSErrors(t *testing.T) {
 		{"no pool", "adapt cjs --out x", "--pool is needed", 2},
 		{"no pool file", "adapt cjs --out x --pool " + pool + " --data " + data, pool, 1},
 		{"recipe", "adapt cjs --out x --pool x --recipe fast", "want paper or best", 2},
+		{"no weights to begin with", "adapt decima --out " + dir + "/y --from " + pool + " --data " + data, pool, 1},
+		{"rollouts", "adapt decima --out x --rollouts 1", "rollouts is 1, want 2 or more", 2},
+		{"decima rate", "adapt decima --out x --learning-rate 0", "learning rate 0", 2},
 		{"teacher", "adapt cjs --out x --pool x --teacher decima", `unknown policy "decima"`, 2},
 		{"body", "adapt cjs --out x --pool x --body big", `body "big"`, 2},
 		{"windows", "adapt cjs --out x --pool x --windows -1", "want 1 or more", 2},

@@ -1,0 +1,121 @@
+package cjs
+
+import (
+	"math"
+	"strings"
+	"testing"
+
+	"netllm/ops"
+)
+
+// The gradients by the scores are those of the loss.
+func TestPPOGradient(t *testing.T) {
+	stages, executors := []float32{0.3, -1, 0.8, 0.1}, []float32{-0.2, 0.5, 1.1}
+	for _, advantage := range []float64{1.5, -0.7} {
+		for _, played := range []float64{-2.2, -2.6, -1.2} { // about as likely as now, less, more
+			w := &weights{0.25, 0.2, 0.3}
+			loss := func() float64 {
+				_, h, p := choices{stages, 2}.likelihood()
+				_, k, q := choices{executors, 0}.likelihood()
+				ratio := math.Exp(p + q - played)
+				clipped := min(max(ratio, 1-w.clip), 1+w.clip)
+				return -w.each * (min(ratio*advantage, clipped*advantage) + w.entropy*(h+k)/math.Log(12))
+			}
+			s := &sample{advantage: advantage, logp: played}
+			g, f := make([]float32, 4), make([]float32, 3)
+			var sum passed
+			choices{stages, 2}.learn(choices{executors, 0}, s, w, &sum, g, f)
+			for _, part := range []struct{ scores, got []float32 }{{stages, g}, {executors, f}} {
+				for i := range part.scores {
+					was := part.scores[i]
+					const by = 1e-2
+					part.scores[i] = was + by
+					up := loss()
+					part.scores[i] = was - by
+					want := (up - loss()) / (2 * by)
+					part.scores[i] = was
+					if got := float64(part.got[i]); math.Abs(got-want) > 1e-3*math.Abs(want)+1e-4 {
+						t.Errorf("advantage %v, played at %v, score %d: got %v, want %v", advantage, played, i, got, want)
+					}
+				}
+			}
+			if sum.kl < 0 || !(sum.entropy > 0 && sum.entropy < 1) {
+				t.Errorf("got divergence %v, entropy %v", sum.kl, sum.entropy)
+			}
+		}
+	}
+}
+
+// Returns are compared with the mean of the same jobs' other episodes at the same time.
+func TestPPOAdvantages(t *testing.T) {
+	made := func(sequence int, times, rewards []float64) *episode {
+		p := &Pool{Rewards: rewards, Stage: make([]int32, len(rewards))}
+		return &episode{sequence: sequence, pool: p, times: times}
+	}
+	list := []*episode{made(0, []float64{0, 10, 20}, []float64{-2, -4}), made(0, []float64{0, 20, 40}, []float64{-6, -2}), made(1, []float64{0, 5}, []float64{-100})}
+	samples := (&ppo{}).samples(list)
+	// Returns are -6, -4; -8, -2; -100. At 10 ms the second is halfway from -8 to -2, at 20 ms the first has ended.
+	want := []float64{1, 0.5, -1, -1, 0}
+	var mean, sd float64
+	for _, v := range want {
+		mean += v / 5
+	}
+	for _, v := range want {
+		sd += (v - mean) * (v - mean) / 4
+	}
+	for i, s := range samples {
+		if w := (want[i] - mean) / math.Sqrt(sd); math.Abs(s.advantage-w) > 1e-6 {
+			t.Errorf("decision %d: got %v, want %v", i, s.advantage, w)
+		}
+	}
+}
+
+// Decima that is trained on a small cluster schedules it better than it did, and the same again from the same seed.
+func TestPPOLearns(t *testing.T) {
+	b := ops.NewCPU(1)
+	defer b.Close()
+	f := DefaultPPO()
+	f.Epochs, f.Batches, f.LearningRate, f.Sequences, f.Rollouts = 3, 4, 3e-3, 2, 4
+	valid := madeSequences(t, 3, 15, 500)
+	score := func(d *DecimaNetwork) float64 {
+		now, err := d.Decima(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := Evaluate(t.Context(), now.Factory(false), valid, EvalOptions{Runs: 4})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.Mean
+	}
+	train := func(iterations int) (before, after float64) {
+		f := f
+		f.Iterations = iterations
+		d := NewDecimaNetwork(b, 1)
+		before = score(d)
+		told := 0
+		err := d.PPO(t.Context(), b, f, 2, func(i int) ([]*Sequence, error) { return madeSequences(t, f.Sequences, 15, uint64(10*i)), nil }, func(p PPOProgress) {
+			if told++; p.Iteration != told || p.JCT <= 0 || p.Decisions == 0 || !(p.KL >= 0 && p.KL < 1) || !(p.Entropy > 0 && p.Entropy <= 1) {
+				t.Errorf("got %+v", p)
+			}
+		})
+		if err != nil || told != f.Iterations {
+			t.Fatalf("%d iterations, %v", told, err)
+		}
+		return before, score(d)
+	}
+	before, after := train(12)
+	t.Logf("%.2f s before, %.2f s after", before, after)
+	if !(after < 0.93*before) {
+		t.Errorf("got %.2f s, %.2f before", after, before)
+	}
+	_, once := train(2)
+	if _, again := train(2); again != once {
+		t.Errorf("again: got %v, want %v", again, once)
+	}
+	f.Rollouts = 1
+	err := NewDecimaNetwork(b, 1).PPO(t.Context(), b, f, 1, nil, nil)
+	if err == nil || !strings.Contains(err.Error(), "rollouts is 1, want 2 or more") {
+		t.Errorf("one rollout: got %v", err)
+	}
+}
