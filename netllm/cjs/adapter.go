@@ -15,10 +15,8 @@ import (
 type Adapter struct {
 	Recipe  Recipe
 	Cond    Conditioning
-	Network *Network          // around the adapted body
-	LoRA    *transformer.LoRA // or nil
-
-	body transformer.Adaptable // without matrices
+	Network *Network // around the adapted body
+	Body    *netllm.Adapted
 }
 
 // NewAdapter returns an untrained adapter for body, with everything random drawn from the recipe's seed.
@@ -26,43 +24,24 @@ func NewAdapter(b ops.Backend, body transformer.Adaptable, r Recipe) (*Adapter, 
 	if err := r.Validate(); err != nil {
 		return nil, err
 	}
-	var lora *transformer.LoRA
-	var err error
-	if r.LoRA != nil {
-		if lora, err = transformer.NewLoRA(b, body, *r.LoRA, r.Seed); err != nil {
-			return nil, err
-		}
+	adapted, err := netllm.Adapt(b, body, r.LoRA, r.Seed)
+	if err != nil {
+		return nil, err
 	}
-	return assemble(b, body, r, lora)
+	return assemble(b, adapted, r)
 }
 
 // assemble puts an adapter's parts together.
-func assemble(b ops.Backend, body transformer.Adaptable, r Recipe, lora *transformer.LoRA) (*Adapter, error) {
-	a := &Adapter{Recipe: r, LoRA: lora, body: body, Cond: Conditioning{Relative: r.Relative, Scale: publishedScale, MaxReturn: 1}}
-	adapted := body
-	var err error
-	if lora != nil {
-		if adapted, err = body.WithLoRA(lora); err != nil {
-			return nil, err
-		}
+func assemble(b ops.Backend, body *netllm.Adapted, r Recipe) (*Adapter, error) {
+	network, err := NewNetwork(b, body, r.Network, r.Seed)
+	if err != nil {
+		return nil, err
 	}
-	a.Network, err = NewNetwork(b, adapted, r.Network, r.Seed)
-	return a, err
+	return &Adapter{r, Conditioning{Relative: r.Relative, Scale: publishedScale, MaxReturn: 1}, network, body}, nil
 }
 
 // Trained returns the parameters that training changes.
-func (a *Adapter) Trained() []*ops.Param {
-	params := append(netllm.TrainedParams(a.body), a.Network.Params()...)
-	if a.LoRA != nil {
-		params = append(a.LoRA.Params(), params...)
-	}
-	return params
-}
-
-// modules are the parameters that are kept beside the low-rank matrices.
-func (a *Adapter) modules() []*ops.Param {
-	return append(a.Network.Params(), netllm.TrainedParams(a.body)...)
-}
+func (a *Adapter) Trained() []*ops.Param { return append(a.Body.Params(), a.Network.Params()...) }
 
 // Factory returns the policy under a name. Each of at most so many workers (0 is any number) gets a context on a backend
 // from open: one of its own if there are several, since a backend serves one goroutine.
@@ -81,9 +60,9 @@ type description struct {
 
 // Write writes the adapter to the folder dir, see [netllm.WriteAdapter], for the model called base.
 func (a *Adapter) Write(b ops.Backend, dir, base string, replace bool) error {
-	header, err := netllm.NewAdapterHeader(b, "cjs", a.body, base)
+	header, err := netllm.NewAdapterHeader(b, "cjs", a.Body.Base, base)
 	if err == nil {
-		err = netllm.WriteAdapter(b, dir, description{header, a.Recipe, a.Cond}, base, a.LoRA, a.modules(), replace)
+		err = netllm.WriteAdapter(b, dir, description{header, a.Recipe, a.Cond}, base, a.Body.LoRA, a.Body.Modules(a.Network.Params()), replace)
 	}
 	if err != nil {
 		return fmt.Errorf("cjs: %w", err)
@@ -121,17 +100,15 @@ func LoadAdapter(b ops.Backend, body transformer.Adaptable, dir string) (*Adapte
 	if err := d.CheckBase(b, body, dir); err != nil {
 		return nil, fmt.Errorf("cjs: %w", err)
 	}
-	var lora *transformer.LoRA
-	if d.Recipe.LoRA != nil {
-		if lora, err = transformer.ReadLoRA(b, body, dir); err != nil {
-			return nil, fmt.Errorf("cjs: adapter: %w", err)
-		}
+	adapted, err := netllm.ReadAdapted(b, body, d.Recipe.LoRA, dir)
+	if err != nil {
+		return nil, fmt.Errorf("cjs: %w", err)
 	}
-	a, err := assemble(b, body, d.Recipe, lora)
+	a, err := assemble(b, adapted, d.Recipe)
 	if err != nil {
 		return nil, fmt.Errorf("cjs: adapter: %s: %w", dir, err)
 	}
-	if err := netllm.ReadModules(b, dir, a.modules()); err != nil {
+	if err := netllm.ReadModules(b, dir, adapted.Modules(a.Network.Params())); err != nil {
 		return nil, fmt.Errorf("cjs: %w", err)
 	}
 	a.Cond = d.Conditioning

@@ -14,10 +14,8 @@ import (
 // head.
 type Adapter struct {
 	Recipe  Recipe
-	Network Network           // around the adapted body
-	LoRA    *transformer.LoRA // or nil
-
-	body transformer.Adaptable // without matrices
+	Network Network // around the adapted body
+	Body    *netllm.Adapted
 }
 
 // NewAdapter returns an untrained adapter for body, with everything random drawn from the
@@ -26,52 +24,28 @@ func NewAdapter(b ops.Backend, body transformer.Adaptable, r Recipe, images Imag
 	if err := r.Validate(); err != nil {
 		return nil, err
 	}
-	var lora *transformer.LoRA
-	var err error
-	if r.LoRA != nil {
-		if lora, err = transformer.NewLoRA(b, body, *r.LoRA, r.Seed); err != nil {
-			return nil, err
-		}
+	adapted, err := netllm.Adapt(b, body, r.LoRA, r.Seed)
+	if err != nil {
+		return nil, err
 	}
-	return assemble(b, body, r, lora, images)
+	return assemble(b, adapted, r, images)
 }
 
 // assemble puts an adapter's parts together.
-func assemble(b ops.Backend, body transformer.Adaptable, r Recipe, lora *transformer.LoRA, images Images) (*Adapter, error) {
-	a := &Adapter{Recipe: r, LoRA: lora, body: body}
-	adapted := body
-	var err error
-	if lora != nil {
-		if adapted, err = body.WithLoRA(lora); err != nil {
-			return nil, err
-		}
-	}
-	if a.Network, err = NewNetwork(b, adapted, r.Network, images, r.Seed); err != nil {
+func assemble(b ops.Backend, body *netllm.Adapted, r Recipe, images Images) (*Adapter, error) {
+	network, err := NewNetwork(b, body, r.Network, images, r.Seed)
+	if err != nil {
 		return nil, err
 	}
 	w := r.Windows
-	if need := a.Network.Positions(w.History, w.Horizon); need > body.MaxPositions() {
+	if need := network.Positions(w.History, w.Horizon); need > body.MaxPositions() {
 		return nil, fmt.Errorf("vp: %d rows seen and %d predicted take %d positions, the model has %d", w.History, w.Horizon, need, body.MaxPositions())
 	}
-	return a, nil
-}
-
-// matrices are the parameters of the low-rank matrices, and of a body that is not frozen.
-func (a *Adapter) matrices() []*ops.Param {
-	params := netllm.TrainedParams(a.body)
-	if a.LoRA != nil {
-		params = append(a.LoRA.Params(), params...)
-	}
-	return params
+	return &Adapter{r, network, body}, nil
 }
 
 // Trained returns the parameters that training changes.
-func (a *Adapter) Trained() []*ops.Param { return append(a.matrices(), a.Network.Trained()...) }
-
-// modules are the parameters that are kept beside the low-rank matrices.
-func (a *Adapter) modules() []*ops.Param {
-	return append(a.Network.Params(), netllm.TrainedParams(a.body)...)
-}
+func (a *Adapter) Trained() []*ops.Param { return append(a.Body.Params(), a.Network.Trained()...) }
 
 // description is an adapter's netllm_adapter.json.
 type description struct {
@@ -82,9 +56,9 @@ type description struct {
 // Write writes the adapter to the folder dir, see [netllm.WriteAdapter], for the model called
 // base.
 func (a *Adapter) Write(b ops.Backend, dir, base string, replace bool) error {
-	header, err := netllm.NewAdapterHeader(b, "vp", a.body, base)
+	header, err := netllm.NewAdapterHeader(b, "vp", a.Body.Base, base)
 	if err == nil {
-		err = netllm.WriteAdapter(b, dir, description{header, a.Recipe}, base, a.LoRA, a.modules(), replace)
+		err = netllm.WriteAdapter(b, dir, description{header, a.Recipe}, base, a.Body.LoRA, a.Body.Modules(a.Network.Params()), replace)
 	}
 	if err != nil {
 		return fmt.Errorf("vp: %w", err)
@@ -120,17 +94,15 @@ func LoadAdapter(b ops.Backend, body transformer.Adaptable, dir string, images I
 	if err := d.CheckBase(b, body, dir); err != nil {
 		return nil, fmt.Errorf("vp: %w", err)
 	}
-	var lora *transformer.LoRA
-	if d.Recipe.LoRA != nil {
-		if lora, err = transformer.ReadLoRA(b, body, dir); err != nil {
-			return nil, fmt.Errorf("vp: adapter: %w", err)
-		}
+	adapted, err := netllm.ReadAdapted(b, body, d.Recipe.LoRA, dir)
+	if err != nil {
+		return nil, fmt.Errorf("vp: %w", err)
 	}
-	a, err := assemble(b, body, d.Recipe, lora, images)
+	a, err := assemble(b, adapted, d.Recipe, images)
 	if err != nil {
 		return nil, fmt.Errorf("vp: adapter: %s: %w", dir, err)
 	}
-	if err := netllm.ReadModules(b, dir, a.modules()); err != nil {
+	if err := netllm.ReadModules(b, dir, adapted.Modules(a.Network.Params())); err != nil {
 		return nil, fmt.Errorf("vp: %w", err)
 	}
 	return a, nil

@@ -35,7 +35,7 @@ func (a *Adapter) Factory(name string, workers int, caching bool, open func() op
 // body keeps what it computed for a question's earlier tokens; the answers are the same to
 // rounding. A network that answers in one pass has no use for it.
 func (a *Adapter) NewLearned(c *ops.Context, caching bool) *Learned {
-	return &Learned{network: a.Network, body: a.body, c: c, caching: caching && a.Recipe.Network.Kind == PublishedKind}
+	return &Learned{network: a.Network, body: a.Body, c: c, caching: caching && a.Recipe.Network.Kind == PublishedKind}
 }
 
 // Predict implements [Predictor].

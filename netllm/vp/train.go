@@ -56,7 +56,7 @@ func (a *Adapter) Train(ctx context.Context, b ops.Backend, windows, valid []Win
 	defer t.eval.Arena.Free()
 	t.trainer.MaxNorm, t.trainer.ClipEach, t.trainer.Optimizer.WeightDecay = r.MaxNorm, r.ClipEach, r.WeightDecay
 	if n, ok := a.Network.(*Published); ok && r.ClipHead {
-		t.trainer.Clipped, t.trainer.Optimizer.Undecayed = append(a.matrices(), n.clipped()...), n.undecayed()
+		t.trainer.Clipped, t.trainer.Optimizer.Undecayed = append(a.Body.Params(), n.clipped()...), n.undecayed()
 	}
 	if r.Average > 0 {
 		t.average = netllm.NewRunningMean(b, params, r.Average)

@@ -116,7 +116,7 @@ func TestBestLearns(t *testing.T) {
 			if math.Abs(before/hold-1) > 0.2 || after > before/3 {
 				t.Errorf("got error %.3f before and %.3f after, hold-last %.3f", before, after, hold)
 			}
-			lora, trained := a.LoRA != nil, len(netllm.TrainedParams(a.body)) > 0
+			lora, trained := a.Body.LoRA != nil, len(netllm.TrainedParams(a.Body.Base)) > 0
 			if wantLoRA := body == "pretrained" || body == "random:2"; lora != wantLoRA || trained != (body == "trained:2" || body == "attention:2") {
 				t.Errorf("matrices: %v, trained body: %v", lora, trained)
 			}

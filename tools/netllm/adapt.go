@@ -3,12 +3,17 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"math"
 	"slices"
 	"strings"
 
+	"netllm/netllm"
+	"netllm/ops"
 	"netllm/tools/internal/cli"
+	"netllm/transformer"
 )
 
 // readyToAdapt decides what computes, and fails if what is to be written exists and must not be
@@ -25,6 +30,71 @@ func readyToAdapt(dev *cli.Device, flags *cli.Flags, out string) (cli.Used, erro
 		return used, err
 	}
 	return used, flags.CheckJSON()
+}
+
+// adaptable is a backend with a body on it.
+type adaptable struct {
+	ops.Backend
+	body  transformer.Adaptable
+	close func()
+}
+
+// openBody opens what an adaptation computes on, the model and the body that spec makes of it.
+func openBody(used cli.Used, m *modelFlags, spec netllm.BodySpec) (*adaptable, error) {
+	b, err := used.OpenPinned()
+	if err != nil {
+		return nil, err
+	}
+	model, err := m.load(b)
+	if err != nil {
+		return nil, errors.Join(err, b.Close())
+	}
+	body, closeBody, err := spec.Open(b, model)
+	if err != nil {
+		return nil, errors.Join(err, model.Close(), b.Close())
+	}
+	return &adaptable{b, body, func() {
+		closeBody()
+		model.Close()
+		b.Close()
+	}}, nil
+}
+
+// keepFrozen trains and fails if that changed the frozen weights, whose hash it returns.
+func keepFrozen(b ops.Backend, body transformer.Adaptable, chatter io.Writer, train func() error) (hash string, err error) {
+	if hash, err = body.Hash(b); err != nil {
+		return "", err
+	}
+	if err := train(); err != nil {
+		return "", err
+	}
+	after, err := body.Hash(b)
+	if err == nil && after != hash {
+		err = fmt.Errorf("adapt: the frozen weights changed: hash %.12s before training, %.12s after", hash, after)
+	}
+	if err == nil {
+		fmt.Fprintf(chatter, "adapt: frozen weights unchanged, sha256 %.12s\n", hash)
+	}
+	return hash, err
+}
+
+// steps shows the progress of a training whose steps are known when the first is done.
+type steps struct {
+	chatter  io.Writer
+	progress *cli.Progress
+}
+
+func (s *steps) set(done, all int, note string) {
+	if s.progress == nil {
+		s.progress = cli.NewProgress(s.chatter, "adapt", "steps", all)
+	}
+	s.progress.Set(done, note)
+}
+
+func (s *steps) close() {
+	if s.progress != nil {
+		s.progress.Close()
+	}
 }
 
 func checkRecipe(name string, known []string) error {

@@ -147,33 +147,21 @@ func trainABR(ctx context.Context, b ops.Backend, body transformer.Adaptable, po
 	for _, p := range adapter.Params() {
 		result.Parameters += p.Value.Len()
 	}
-	if result.BaseSHA256, err = body.Hash(b); err != nil {
-		return nil, nil, err
-	}
 	fmt.Fprintf(chatter, "adapt: recipe %s, rank %d, window %d steps, %d epochs, %d parameters to train\n",
 		r.Name, r.LoRA.Rank, r.Network.Window, r.Epochs, result.Parameters)
 	var losses curve
-	var progress *cli.Progress
+	progress := steps{chatter: chatter}
+	defer progress.close()
 	began := time.Now()
-	err = adapter.Train(ctx, b, pool, func(p abr.Progress) {
-		if progress == nil {
-			progress = cli.NewProgress(chatter, "adapt", "steps", p.Steps)
-		}
-		losses.add(p.Step, p.Steps, p.Loss)
-		progress.Set(p.Step, fmt.Sprintf("loss %.4f", losses.recent))
+	result.BaseSHA256, err = keepFrozen(b, body, chatter, func() error {
+		return adapter.Train(ctx, b, pool, func(p abr.Progress) {
+			losses.add(p.Step, p.Steps, p.Loss)
+			progress.set(p.Step, p.Steps, fmt.Sprintf("loss %.4f", losses.recent))
+		})
 	})
-	if progress != nil {
-		progress.Close()
-	}
 	if err != nil {
 		return nil, nil, err
 	}
-	if after, err := body.Hash(b); err != nil {
-		return nil, nil, err
-	} else if after != result.BaseSHA256 {
-		return nil, nil, fmt.Errorf("adapt: the frozen weights changed: hash %.12s before training, %.12s after", result.BaseSHA256, after)
-	}
-	fmt.Fprintf(chatter, "adapt: frozen weights unchanged, sha256 %.12s\n", result.BaseSHA256)
 	result.Seconds, result.Loss, result.Returns = time.Since(began).Seconds(), losses.points, adapter.Cond
 	return adapter, result, nil
 }

@@ -132,22 +132,12 @@ func (a *adaptCJS) run(cmd *cobra.Command, line string) error {
 	if err != nil {
 		return err
 	}
-	b, err := used.OpenPinned()
+	b, err := openBody(used, &a.model, spec)
 	if err != nil {
 		return err
 	}
-	defer b.Close()
-	m, err := a.model.load(b)
-	if err != nil {
-		return err
-	}
-	defer m.Close()
-	body, closeBody, err := spec.Open(b, m)
-	if err != nil {
-		return err
-	}
-	defer closeBody()
-	r, err := cjs.NewRecipe(a.recipe, body, spec, a.flags.Seed)
+	defer b.close()
+	r, err := cjs.NewRecipe(a.recipe, b.body, spec, a.flags.Seed)
 	if err != nil {
 		return err
 	}
@@ -158,7 +148,7 @@ func (a *adaptCJS) run(cmd *cobra.Command, line string) error {
 	}
 	used.Print(cmd.ErrOrStderr())
 	open, workers := used.Worker(b)
-	adapter, result, err := a.train(cmd, b, body, r, pool, cjs.TrainOptions{
+	adapter, result, err := a.train(cmd, b, b.body, r, pool, cjs.TrainOptions{
 		Valid: valid, Teacher: teacher, Open: open, Workers: workers,
 		Own: func(round int) ([]*cjs.Sequence, error) {
 			return data.generated(&a.data, r.RoundEpisodes, ownSeeds+a.flags.Seed<<20+uint64(round)<<10)
@@ -190,38 +180,24 @@ func (a *adaptCJS) train(cmd *cobra.Command, b ops.Backend, body transformer.Ada
 	for _, p := range adapter.Trained() {
 		result.Parameters += p.Value.Len()
 	}
-	if result.BaseSHA256, err = body.Hash(b); err != nil {
-		return nil, nil, err
-	}
 	fmt.Fprintf(chatter, "adapt: recipe %s, body %s, %d decisions, %d rounds of relabelling, %d parameters to train\n", r.Name, r.Body, pool.Len(), r.Rounds, result.Parameters)
 	var losses curve
-	var progress *cli.Progress
+	progress := steps{chatter: chatter}
+	defer progress.close()
 	began := time.Now()
 	opt.Each = func(p cjs.Progress) {
-		if progress == nil {
-			progress = cli.NewProgress(chatter, "adapt", "steps", p.Steps)
-		}
 		losses.add(p.Step, p.Steps, p.Loss)
 		if !math.IsNaN(p.Valid) {
 			result.Valid = append(result.Valid, curvePoint{p.Step, p.Valid})
 			result.Best = p.Best
 		}
 		result.Decisions = p.Decisions
-		progress.Set(p.Step, validNote(losses.recent, p.Best))
+		progress.set(p.Step, p.Steps, validNote(losses.recent, p.Best))
 	}
-	err = adapter.Train(cmd.Context(), b, pool, opt)
-	if progress != nil {
-		progress.Close()
-	}
+	result.BaseSHA256, err = keepFrozen(b, body, chatter, func() error { return adapter.Train(cmd.Context(), b, pool, opt) })
 	if err != nil {
 		return nil, nil, err
 	}
-	if after, err := body.Hash(b); err != nil {
-		return nil, nil, err
-	} else if after != result.BaseSHA256 {
-		return nil, nil, fmt.Errorf("adapt: the frozen weights changed: hash %.12s before training, %.12s after", result.BaseSHA256, after)
-	}
-	fmt.Fprintf(chatter, "adapt: frozen weights unchanged, sha256 %.12s\n", result.BaseSHA256)
 	result.Seconds, result.Loss, result.Returns = time.Since(began).Seconds(), losses.points, adapter.Cond
 	return adapter, result, nil
 }

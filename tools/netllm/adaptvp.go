@@ -113,22 +113,12 @@ func (a *adaptVP) run(cmd *cobra.Command, line string) error {
 	if err != nil {
 		return err
 	}
-	b, err := used.OpenPinned()
+	b, err := openBody(used, &a.model, spec)
 	if err != nil {
 		return err
 	}
-	defer b.Close()
-	m, err := a.model.load(b)
-	if err != nil {
-		return err
-	}
-	defer m.Close()
-	body, closeBody, err := spec.Open(b, m)
-	if err != nil {
-		return err
-	}
-	defer closeBody()
-	r, err := vp.NewRecipe(a.recipe, body, spec, a.flags.Seed)
+	defer b.close()
+	r, err := vp.NewRecipe(a.recipe, b.body, spec, a.flags.Seed)
 	if err != nil {
 		return err
 	}
@@ -156,7 +146,7 @@ func (a *adaptVP) run(cmd *cobra.Command, line string) error {
 			return err
 		}
 	}
-	adapter, result, err := trainVP(cmd.Context(), b, body, r, pictures, train, valid, cmd.ErrOrStderr())
+	adapter, result, err := trainVP(cmd.Context(), b, b.body, r, pictures, train, valid, cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}
@@ -205,9 +195,6 @@ func trainVP(ctx context.Context, b ops.Backend, body transformer.Adaptable, r v
 	for _, p := range adapter.Trained() {
 		result.Parameters += p.Value.Len()
 	}
-	if result.BaseSHA256, err = body.Hash(b); err != nil {
-		return nil, nil, err
-	}
 	rank := "no matrices"
 	if r.LoRA != nil {
 		rank = fmt.Sprintf("rank %d", r.LoRA.Rank)
@@ -215,31 +202,22 @@ func trainVP(ctx context.Context, b ops.Backend, body transformer.Adaptable, r v
 	fmt.Fprintf(chatter, "adapt: recipe %s, body %s, %s, %d windows, %d epochs, %d parameters to train\n",
 		r.Name, r.Body, rank, len(train), r.Epochs, result.Parameters)
 	var losses curve
-	var progress *cli.Progress
+	progress := steps{chatter: chatter}
+	defer progress.close()
 	began := time.Now()
-	err = adapter.Train(ctx, b, train, valid, func(p vp.Progress) {
-		if progress == nil {
-			progress = cli.NewProgress(chatter, "adapt", "steps", p.Steps)
-		}
-		losses.add(p.Step, p.Steps, p.Loss)
-		if !math.IsNaN(p.Valid) {
-			result.Valid = append(result.Valid, curvePoint{p.Step, p.Valid})
-			result.Best = p.Best
-		}
-		progress.Set(p.Step, validNote(losses.recent, p.Best))
+	result.BaseSHA256, err = keepFrozen(b, body, chatter, func() error {
+		return adapter.Train(ctx, b, train, valid, func(p vp.Progress) {
+			losses.add(p.Step, p.Steps, p.Loss)
+			if !math.IsNaN(p.Valid) {
+				result.Valid = append(result.Valid, curvePoint{p.Step, p.Valid})
+				result.Best = p.Best
+			}
+			progress.set(p.Step, p.Steps, validNote(losses.recent, p.Best))
+		})
 	})
-	if progress != nil {
-		progress.Close()
-	}
 	if err != nil {
 		return nil, nil, err
 	}
-	if after, err := body.Hash(b); err != nil {
-		return nil, nil, err
-	} else if after != result.BaseSHA256 {
-		return nil, nil, fmt.Errorf("adapt: the frozen weights changed: hash %.12s before training, %.12s after", result.BaseSHA256, after)
-	}
-	fmt.Fprintf(chatter, "adapt: frozen weights unchanged, sha256 %.12s\n", result.BaseSHA256)
 	result.Seconds, result.Loss = time.Since(began).Seconds(), losses.points
 	return adapter, result, nil
 }
