@@ -50,7 +50,7 @@ func cjsReport(sequences []*cjs.Sequence, e *evalResult, results []*cjs.Result, 
 	first := sequences[0]
 	return &report.Report{
 		Title: "Cluster job scheduling",
-		Lead: fmt.Sprintf("How soon are jobs through, on average, when a policy gives %d executors to the stages of %d jobs that arrive over time? %d sequences of jobs, %d runs of each.",
+		Lead: fmt.Sprintf("How soon are jobs through, on average, when a policy gives %d executors to the stages of %d jobs that arrive over time? Sequences of jobs: %d, each played %d times.",
 			first.Cluster.Executors, len(first.Jobs), results[0].N, results[0].Runs),
 		Sections: []report.Section{
 			{Title: "Results", Text: "The job completion time is that from a job's arrival to the end of its last task. Sequences differ much from one another: " +

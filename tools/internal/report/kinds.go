@@ -57,7 +57,7 @@ func Distribution(caption, label string, groups []Group) (Chart, error) {
 			lines[i].X, lines[i].Y = append(lines[i].X, v), append(lines[i].Y, float64(j+1)/float64(len(sorted)))
 		}
 	}
-	return Lines(caption, label, Panel{Label: "share of sessions", Lines: lines})
+	return Lines(caption, label, Panel{Label: "share of all", Lines: lines})
 }
 
 // Line is a series of points.
