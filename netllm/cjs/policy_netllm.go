@@ -37,7 +37,26 @@ type Learned struct {
 
 // NewLearned returns a policy that computes in c, which is its own, and wants the largest return of its pool.
 func NewLearned(c *ops.Context, network *Network, cond Conditioning, greedy bool) *Learned {
-	return &Learned{network: network, cond: cond, greedy: greedy, c: c, cache: network.Body.NewCache(c.Backend, 1, network.Body.MaxPositions())}
+	p := &Learned{network: network, cond: cond, greedy: greedy, c: c}
+	if network.action == nil {
+		p.room(128)
+	} else {
+		p.room(network.Body.MaxPositions())
+	}
+	return p
+}
+
+// room makes the body's cache, which is empty, large enough for so many tokens: not for all that a large model can
+// take, where few come.
+func (p *Learned) room(tokens int) {
+	tokens = min(tokens, p.network.Body.MaxPositions())
+	if p.cache == nil || p.cache.Positions() < tokens {
+		if p.cache != nil {
+			p.cache.Free()
+		}
+		p.cache = p.network.Body.NewCache(p.c.Backend, 1, tokens)
+	}
+	p.cache.Truncate(0)
 }
 
 // Reset implements [Policy].
@@ -95,7 +114,7 @@ func (p *Learned) Decide(o *Observation) (Action, error) {
 func (p *Learned) behindPast(rows tensor.Tensor, need int) tensor.Tensor {
 	n := p.network
 	if n.action == nil {
-		p.cache.Truncate(0)
+		p.room(need)
 		return rows
 	}
 	width := n.Body.Width()

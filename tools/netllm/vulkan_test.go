@@ -69,4 +69,16 @@ func TestVulkanCommands(t *testing.T) {
 	if len(gotEval.Results) != 1 || math.Abs(gotEval.Results[0].Mean-wantEval.Results[0].Mean) > 0.2 {
 		t.Errorf("eval: got %+v, on the CPU %+v", gotEval.Results, wantEval.Results)
 	}
+
+	// Scheduling: graphs of any size go through the GPU.
+	cluster := []string{"--data", clusterData(t), "--jobs", "3", "--executors", "3", "--sequences", "1"}
+	jobs, scheduler, model := filepath.Join(dir, "jobs"), filepath.Join(dir, "scheduler"), byteModel(t)
+	succeed(t, append([]string{"collect", "cjs", "--policy", "target", "--out", jobs}, cluster...)...)
+	succeed(t, append([]string{"adapt", "cjs", "--model", model, "--pool", jobs, "--windows", "64", "--rounds", "0", "--out", scheduler, "--device", "vulkan"}, cluster...)...)
+	a, b = both(append([]string{"eval", "cjs", "--policy", "netllm", "--model", model, "--adapter", scheduler, "--json", "-"}, cluster...)...)
+	decode(t, a, &wantEval)
+	decode(t, b, &gotEval)
+	if math.Abs(gotEval.Results[0].Mean-wantEval.Results[0].Mean) > 0.1*wantEval.Results[0].Mean { // one close call changes what follows
+		t.Errorf("eval cjs: got %+v, on the CPU %+v", gotEval.Results, wantEval.Results)
+	}
 }
