@@ -3,8 +3,10 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"strings"
 	"time"
@@ -33,6 +35,9 @@ type adaptCJS struct {
 	rounds  int
 	rate    float64
 }
+
+// defaultTeacher is the strongest rule.
+const defaultTeacher = "target"
 
 // adaptCJSResult is what adapt cjs --json prints.
 type adaptCJSResult struct {
@@ -85,7 +90,7 @@ func newAdaptCJS(line string) *cobra.Command {
 	fs.IntVar(&a.windows, "windows", 0, "draw `N` windows of decisions in all (default the recipe's)")
 	fs.IntVar(&a.rounds, "rounds", -1, "relabel own states `N` times (default the recipe's)")
 	fs.Lookup("rounds").DefValue = "0" // the help has its own words for the default
-	fs.StringVar(&a.teacher, "teacher", "target", "have `POLICY` say what should have been done: "+strings.Join(cjs.PolicyNames(), ", "))
+	fs.StringVar(&a.teacher, "teacher", defaultTeacher, "have `POLICY` say what should have been done: "+strings.Join(cjs.PolicyNames(), ", "))
 	fs.Float64Var(&a.rate, "learning-rate", 0, "train at `RATE` (default the recipe's)")
 	a.data.addGenerated(cmd, 200, 50, 4)
 	a.flags.AddData(cmd)
@@ -148,12 +153,9 @@ func (a *adaptCJS) run(cmd *cobra.Command, line string) error {
 	}
 	used.Print(cmd.ErrOrStderr())
 	open, workers := used.Worker(b)
-	adapter, result, err := a.train(cmd, b, b.body, r, pool, cjs.TrainOptions{
-		Valid: valid, Teacher: teacher, Open: open, Workers: workers,
-		Own: func(round int) ([]*cjs.Sequence, error) {
-			return data.generated(&a.data, r.RoundEpisodes, ownSeeds+a.flags.Seed<<20+uint64(round)<<10)
-		},
-	})
+	adapter, result, err := trainCJS(cmd.Context(), b, b.body, r, pool, cjs.TrainOptions{
+		Valid: valid, Teacher: teacher, Open: open, Workers: workers, Own: data.own(&a.data, r),
+	}, cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}
@@ -169,9 +171,11 @@ func (a *adaptCJS) run(cmd *cobra.Command, line string) error {
 	return a.flags.WriteJSON(cmd, result)
 }
 
-// train trains an adapter around body and says how it went.
-func (a *adaptCJS) train(cmd *cobra.Command, b ops.Backend, body transformer.Adaptable, r cjs.Recipe, pool *cjs.Pool, opt cjs.TrainOptions) (*cjs.Adapter, *adaptCJSResult, error) {
-	chatter := cmd.ErrOrStderr()
+// trainCJS trains an adapter around body and says how it went, in the end and, if chatter is not nil, on the way.
+func trainCJS(ctx context.Context, b ops.Backend, body transformer.Adaptable, r cjs.Recipe, pool *cjs.Pool, opt cjs.TrainOptions, chatter io.Writer) (*cjs.Adapter, *adaptCJSResult, error) {
+	if chatter == nil {
+		chatter = io.Discard
+	}
 	adapter, err := cjs.NewAdapter(b, body, r)
 	if err != nil {
 		return nil, nil, err
@@ -194,7 +198,7 @@ func (a *adaptCJS) train(cmd *cobra.Command, b ops.Backend, body transformer.Ada
 		result.Decisions = p.Decisions
 		progress.set(p.Step, p.Steps, validNote(losses.recent, p.Best))
 	}
-	result.BaseSHA256, err = keepFrozen(b, body, chatter, func() error { return adapter.Train(cmd.Context(), b, pool, opt) })
+	result.BaseSHA256, err = keepFrozen(b, body, chatter, func() error { return adapter.Train(ctx, b, pool, opt) })
 	if err != nil {
 		return nil, nil, err
 	}

@@ -131,6 +131,13 @@ func (d *cjsData) generated(f *cjsFlags, n int, first uint64) (list []*cjs.Seque
 	return list, nil
 }
 
+// own returns the sequences that a policy plays by itself in a round of relabelling.
+func (d *cjsData) own(f *cjsFlags, r cjs.Recipe) func(round int) ([]*cjs.Sequence, error) {
+	return func(round int) ([]*cjs.Sequence, error) {
+		return d.generated(f, r.RoundEpisodes, ownSeeds+r.Seed<<20+uint64(round)<<10)
+	}
+}
+
 // Seeds of generated sequences: those of evaluation follow --seed, those that are trained on or that weights are chosen by lie
 // far from these, and from each other.
 const (

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"netllm/internal/parallel"
 	"netllm/internal/stats"
 	"netllm/netllm/vp"
 	"netllm/ops"
@@ -18,7 +19,7 @@ import (
 
 func newExperiment(line string) *cobra.Command {
 	cmd := cli.Group(&cobra.Command{Use: "experiment", Short: "Make the tables of the documents anew"})
-	cmd.AddCommand(newVPControls(line), newVPAblations(line))
+	cmd.AddCommand(newVPControls(line), newVPAblations(line), newCJSControls(line))
 	return cmd
 }
 
@@ -52,52 +53,60 @@ type vpRun struct {
 	Last    float64   `json:"last_validation"`
 	Errors  []float64 `json:"errors"` // of each set of windows asked for, degrees
 
-	train, valid []vp.Window
-	asked        [][]vp.Window
+	train, validation []vp.Window
+	asked             [][]vp.Window
 }
 
-// runAll does all trainings, as many at a time as there are workers, each with one thread: small
-// products gain little from two.
+func (r *vpRun) rate() float64  { return float64(r.Recipe.LearningRate) }
+func (r *vpRun) valid() float64 { return r.Best }
+
+// runAll does all trainings.
 func (e *vpExperiment) runAll(ctx context.Context, used cli.Used, runs []*vpRun, chatter io.Writer) error {
+	return trainAll(ctx, used, runs, e.run, func(r *vpRun) string {
+		return fmt.Sprintf("%s: validation %.4f, errors %.4f, %.0f s", r.Label, r.Best, r.Errors, r.Seconds)
+	}, chatter)
+}
+
+// trainAll does all trainings, as many at a time as there are workers, each with one thread: small
+// products gain little from two. say is told of each that is through.
+func trainAll[R any](ctx context.Context, used cli.Used, runs []R, do func(ctx context.Context, b ops.Backend, run R) error, say func(R) string, chatter io.Writer) error {
 	b, err := used.Open()
 	if err != nil {
 		return err
 	}
 	defer b.Close()
 	open, workers := used.Worker(b)
-	ctx, stop := context.WithCancelCause(ctx)
+	ctx, stop := context.WithCancelCause(ctx) // the others need not go on after a failure
 	defer stop(nil)
-	jobs := make(chan *vpRun)
-	var group sync.WaitGroup
 	var mu sync.Mutex
 	done := 0
-	for range min(workers, len(runs)) {
-		group.Go(func() {
-			own := open()
-			for r := range jobs {
-				if err := e.run(ctx, own, r); err != nil {
-					stop(fmt.Errorf("%s: %w", r.Label, err))
-					continue
-				}
-				mu.Lock()
-				done++
-				fmt.Fprintf(chatter, "%d/%d %s: validation %.4f, errors %.4f, %.0f s\n", done, len(runs), r.Label, r.Best, r.Errors, r.Seconds)
-				mu.Unlock()
+	_, err = parallel.Each(ctx, len(runs), workers, func() (func(i int) error, error) {
+		own := open()
+		return func(i int) error {
+			if err := do(ctx, own, runs[i]); err != nil {
+				stop(err)
+				return err
 			}
-		})
+			mu.Lock()
+			defer mu.Unlock()
+			done++
+			fmt.Fprintf(chatter, "%d/%d %s\n", done, len(runs), say(runs[i]))
+			return nil
+		}, nil
+	}, nil)
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
 	}
-	for _, r := range runs {
-		if ctx.Err() == nil {
-			jobs <- r
-		}
-	}
-	close(jobs)
-	group.Wait()
-	return context.Cause(ctx)
+	return err
 }
 
 // run does one training.
-func (e *vpExperiment) run(ctx context.Context, b ops.Backend, r *vpRun) error {
+func (e *vpExperiment) run(ctx context.Context, b ops.Backend, r *vpRun) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("%s: %w", r.Label, err)
+		}
+	}()
 	m, err := e.model.load(b)
 	if err != nil {
 		return err
@@ -108,7 +117,7 @@ func (e *vpExperiment) run(ctx context.Context, b ops.Backend, r *vpRun) error {
 		return err
 	}
 	defer done()
-	a, result, err := trainVP(ctx, b, body, r.Recipe, nil, r.train, r.valid, io.Discard)
+	a, result, err := trainVP(ctx, b, body, r.Recipe, nil, r.train, r.validation, io.Discard)
 	if err != nil {
 		return err
 	}

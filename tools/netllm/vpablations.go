@@ -136,7 +136,7 @@ func (a *vpAblations) run(cmd *cobra.Command, line string) error {
 			vpVariants[v].change(&r)
 			result.Runs = append(result.Runs, &vpRun{
 				Label: fmt.Sprintf("%s, fold %d", vpVariants[v].name, i+1), Recipe: r,
-				train: r.Windows.Windows(f[0]), valid: short.Windows(f[1]), asked: [][]vp.Window{short.Windows(f[1]), long.Windows(f[1])},
+				train: r.Windows.Windows(f[0]), validation: short.Windows(f[1]), asked: [][]vp.Window{short.Windows(f[1]), long.Windows(f[1])},
 			})
 		}
 	}

@@ -4,8 +4,6 @@ package main
 
 import (
 	"fmt"
-	"math"
-	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -20,10 +18,7 @@ import (
 // vpControls holds the flags of experiment vp-controls.
 type vpControls struct {
 	vpExperiment
-	seeds  int
-	bodies []string
-	rates  []float64
-	recipe string
+	controlFlags
 }
 
 // vpControlsResult is what experiment vp-controls --json prints.
@@ -54,29 +49,18 @@ func newVPControls(line string) *cobra.Command {
 		Args:    cli.NoArgs,
 		RunE:    cli.Action(func(cmd *cobra.Command, _ []string) error { return c.run(cmd, line) }),
 	}
-	fs := cmd.Flags()
-	c.add(cmd)
-	fs.IntVar(&c.seeds, "seeds", 3, "train `N` times")
-	fs.StringSliceVar(&c.bodies, "body", []string{"pretrained", "random", "trained", "none", "attention"}, "compare these `BODIES`")
-	fs.Float64SliceVar(&c.rates, "learning-rates", []float64{3e-4, 1e-3, 3e-3}, "choose from these `RATES`")
-	fs.StringVar(&c.recipe, "recipe", "best", "train as `NAME` says")
+	c.vpExperiment.add(cmd)
+	c.controlFlags.add(cmd, 3e-4, 1e-3, 3e-3)
 	return cmd
 }
 
 func (c *vpControls) run(cmd *cobra.Command, line string) error {
-	if c.seeds < 1 || len(c.rates) == 0 || c.epochs < 0 || slices.ContainsFunc(c.rates, func(r float64) bool { return !(r > 0) || math.IsInf(r, 0) }) {
-		return cli.Usagef("--seeds %d, --learning-rates %v, --epochs %d: want at least one of each, positive", c.seeds, c.rates, c.epochs)
-	}
-	if err := checkRecipe(c.recipe, vp.Recipes); err != nil {
+	specs, err := c.check(vp.Recipes)
+	if err != nil {
 		return err
 	}
-	var specs []netllm.BodySpec
-	for _, text := range c.bodies {
-		s, err := netllm.ParseBody(text)
-		if err != nil {
-			return cli.Usagef("--%w", err)
-		}
-		specs = append(specs, s)
+	if c.epochs < 0 {
+		return cli.Usagef("--epochs %d: want 1 or more", c.epochs)
 	}
 	used, err := c.dev.Resolve()
 	if err != nil {
@@ -91,28 +75,22 @@ func (c *vpControls) run(cmd *cobra.Command, line string) error {
 		return err
 	}
 	used.Print(cmd.ErrOrStderr())
-	first, err := c.runs(cmd, specs, c.rates, c.flags.Seed, 1, asked)
+	data := &vpFlags{dataset: "jin2022", missing: c.data.missing}
+	set, err := data.open(&c.flags)
 	if err != nil {
 		return err
 	}
-	if err := c.runAll(cmd.Context(), used, first, cmd.ErrOrStderr()); err != nil {
-		return err
-	}
-	result.Tried = first
-	var rest []*vpRun
-	for i, s := range specs {
-		tried := first[i*len(c.rates) : (i+1)*len(c.rates)]
-		best := slices.MinFunc(tried, func(a, b *vpRun) int {
-			return int(math.Copysign(1, a.Best-b.Best))
-		})
-		result.Chosen = append(result.Chosen, best)
-		more, err := c.runs(cmd, []netllm.BodySpec{s}, []float64{float64(best.Recipe.LearningRate)}, c.flags.Seed+1, c.seeds-1, asked)
+	result.Tried, result.Chosen, err = compareBodies(&c.controlFlags, specs, c.flags.Seed, func(spec netllm.BodySpec, rate float64, seed uint64) (*vpRun, error) {
+		r, err := c.recipeFor(spec, c.recipe, seed)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		rest, result.Chosen = append(rest, more...), append(result.Chosen, more...)
-	}
-	if err := c.runAll(cmd.Context(), used, rest, cmd.ErrOrStderr()); err != nil {
+		r.LearningRate = float32(rate)
+		run := &vpRun{Label: fmt.Sprintf("%s, learning rate %g, seed %d", spec, rate, seed), Recipe: r, asked: asked}
+		run.train, run.validation, err = trainingWindows(data, set, r.Windows, vp.DefaultWindowing(), cmd.ErrOrStderr())
+		return run, err
+	}, func(runs []*vpRun) error { return c.runAll(cmd.Context(), used, runs, cmd.ErrOrStderr()) })
+	if err != nil {
 		return err
 	}
 	if err := c.table(result, specs).Print(c.flags.Results(cmd)); err != nil {
@@ -147,36 +125,6 @@ func (c *vpControls) settings(cmd *cobra.Command, result *vpControlsResult) (ask
 		asked = append(asked, ws)
 	}
 	return asked, nil
-}
-
-// runs are the trainings of some bodies at some rates with some seeds.
-func (c *vpControls) runs(cmd *cobra.Command, specs []netllm.BodySpec, rates []float64, seed uint64, seeds int, asked [][]vp.Window) ([]*vpRun, error) {
-	data := &vpFlags{dataset: "jin2022", missing: c.data.missing}
-	set, err := data.open(&c.flags)
-	if err != nil {
-		return nil, err
-	}
-	var list []*vpRun
-	for _, spec := range specs {
-		for _, rate := range rates {
-			for i := range seeds {
-				if spec.Seed != 0 {
-					spec.Seed = seed + uint64(i)
-				}
-				r, err := c.recipeFor(spec, c.recipe, seed+uint64(i))
-				if err != nil {
-					return nil, err
-				}
-				r.LearningRate = float32(rate)
-				run := &vpRun{Label: fmt.Sprintf("%s, learning rate %g, seed %d", spec, rate, r.Seed), Recipe: r, asked: asked}
-				if run.train, run.valid, err = trainingWindows(data, set, r.Windows, vp.DefaultWindowing(), cmd.ErrOrStderr()); err != nil {
-					return nil, err
-				}
-				list = append(list, run)
-			}
-		}
-	}
-	return list, nil
 }
 
 // recipeFor returns a recipe for a body in the shape of the model.

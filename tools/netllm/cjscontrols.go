@@ -1,0 +1,297 @@
+// The experiment cjs-controls command.
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"netllm/internal/stats"
+	"netllm/netllm"
+	"netllm/netllm/cjs"
+	"netllm/ops"
+	"netllm/tools/internal/cli"
+)
+
+// cjsControls holds the flags of experiment cjs-controls.
+type cjsControls struct {
+	controlFlags
+	flags    cli.Flags
+	dev      cli.Device
+	data     cjsFlags
+	model    modelFlags
+	pool     string
+	sequence string
+	windows  int
+	runs     int
+
+	cjs  *cjsData
+	read *cjs.Pool
+	sets []cjsSet
+}
+
+// cjsSet is what is evaluated on.
+type cjsSet struct {
+	name      string
+	sequences []*cjs.Sequence
+	runs      int
+	decima    *cjs.Result
+}
+
+// cjsRun is one training and what came of it.
+type cjsRun struct {
+	Label   string      `json:"label"`
+	Recipe  cjs.Recipe  `json:"recipe"`
+	Trained int         `json:"parameters"`
+	Seconds float64     `json:"seconds"`
+	Best    float64     `json:"best_validation"`
+	Scores  []cjsScored `json:"scores"` // of each setting
+}
+
+// cjsScored is a policy's score in a setting: mean job completion times, s, and the difference from Decima, paired by
+// sequence.
+type cjsScored struct {
+	Setting    string      `json:"setting"`
+	Mean       float64     `json:"mean"`
+	Difference float64     `json:"less_decima"`
+	StdErr     float64     `json:"stderr"` // of the difference, over sequences
+	Items      []itemValue `json:"items"`
+}
+
+func (r *cjsRun) rate() float64  { return float64(r.Recipe.LearningRate) }
+func (r *cjsRun) valid() float64 { return r.Best }
+
+// cjsControlsResult is what experiment cjs-controls --json prints.
+type cjsControlsResult struct {
+	Experiment string      `json:"experiment"`
+	Model      string      `json:"model"`
+	Pool       string      `json:"pool"`
+	CPU        string      `json:"cpu"`
+	Threads    int         `json:"threads"`
+	Seed       uint64      `json:"seed"`
+	Decima     []cjsScored `json:"decima"`
+	Chosen     []*cjsRun   `json:"chosen"` // of every body and seed, at the body's best learning rate
+	Tried      []*cjsRun   `json:"tried"`  // of the first seed, at all learning rates
+	Command    string      `json:"command"`
+}
+
+func newCJSControls(line string) *cobra.Command {
+	c := &cjsControls{}
+	cmd := &cobra.Command{
+		Use:   "cjs-controls --pool POOL --sequence FILE",
+		Short: "Cluster job scheduling with the frozen model and four controls in its place",
+		Long: "Cjs-controls adapts to a pool with each of five bodies between the same encoder and heads:\n" +
+			"the pretrained model, random weights in its shape (both frozen, with low-rank matrices),\n" +
+			"the same shape trained whole, nothing, and one trained attention layer. Each takes that\n" +
+			"learning rate with the smallest mean job completion time on validation sequences for the\n" +
+			"first seed. It prints the mean on the sequences of the file and in the paper's settings of\n" +
+			"30 executors and of 450 jobs, and the differences from sampled Decima.",
+		Example: "  netllm experiment cjs-controls --model stories260k-f32.gguf --pool pool.safetensors --sequence cjs_reference_sequences.json --data ../shared/data --json controls.json",
+		Args:    cli.NoArgs,
+		RunE:    cli.Action(func(cmd *cobra.Command, _ []string) error { return c.run(cmd, line) }),
+	}
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	c.model.add(cmd)
+	fs.StringVar(&c.pool, "pool", "", "learn from the pool in `POOL`, as collect cjs writes it")
+	fs.StringVar(&c.sequence, "sequence", "", "evaluate on the jobs in `FILE`")
+	fs.IntVar(&c.runs, "runs", 4, "play each of its sequences `N` times")
+	c.controlFlags.add(cmd, 1e-3, 2e-3, 4e-3)
+	fs.IntVar(&c.windows, "windows", 0, "draw `N` windows of decisions in all (default the recipe's)")
+	c.data.addGenerated(cmd, 200, 50, 4)
+	c.flags.AddData(cmd)
+	c.flags.AddSeed(cmd, 1)
+	c.dev.AddFlags(cmd)
+	c.flags.AddJSON(cmd)
+	return cmd
+}
+
+func (c *cjsControls) run(cmd *cobra.Command, line string) error {
+	specs, err := c.check(cjs.Recipes)
+	switch {
+	case err != nil:
+		return err
+	case c.pool == "" || c.sequence == "":
+		return cli.Usagef("--pool and --sequence are needed")
+	case c.windows < 0 || c.runs < 1:
+		return cli.Usagef("--windows %d, --runs %d: want 1 or more", c.windows, c.runs)
+	}
+	if err := c.data.check(); err != nil {
+		return err
+	}
+	used, err := c.dev.Resolve()
+	if err != nil {
+		return err
+	}
+	if err := c.flags.CheckJSON(); err != nil {
+		return err
+	}
+	if c.cjs, err = openCJS(&c.flags); err != nil {
+		return err
+	}
+	if c.read, err = cjs.ReadPool(c.pool); err != nil {
+		return err
+	}
+	result := &cjsControlsResult{Experiment: "cjs-controls", Model: c.model.name(), Pool: c.pool, CPU: used.CPU, Threads: used.Threads, Seed: c.flags.Seed, Command: line}
+	if result.Decima, err = c.settings(cmd.Context(), used.Threads); err != nil {
+		return err
+	}
+	used.Print(cmd.ErrOrStderr())
+	result.Tried, result.Chosen, err = compareBodies(&c.controlFlags, specs, c.flags.Seed, c.prepare, func(runs []*cjsRun) error {
+		return trainAll(cmd.Context(), used, runs, c.train, func(r *cjsRun) string {
+			text := fmt.Sprintf("%s: validation %.3f s, %.0f s;", r.Label, r.Best, r.Seconds)
+			for _, s := range r.Scores {
+				text += fmt.Sprintf(" %s %.3f (%+.3f)", s.Setting, s.Mean, s.Difference)
+			}
+			return text
+		}, cmd.ErrOrStderr())
+	})
+	if err != nil {
+		return err
+	}
+	if err := c.table(result, specs).Print(c.flags.Results(cmd)); err != nil {
+		return err
+	}
+	return c.flags.WriteJSON(cmd, result)
+}
+
+// settings reads what is evaluated on and has Decima play it.
+func (c *cjsControls) settings(ctx context.Context, workers int) (list []cjsScored, err error) {
+	d, err := cjs.ReadDecima(filepath.Join(c.cjs.dir, "decima.safetensors"))
+	if err != nil {
+		return nil, err
+	}
+	reference, err := c.cjs.list(&cjsFlags{sequence: c.sequence, executors: c.data.executors}, 0)
+	if err != nil {
+		return nil, err
+	}
+	c.sets = []cjsSet{{name: filepath.Base(c.sequence), sequences: reference, runs: c.runs}}
+	for _, s := range cjsSettings[1:3] {
+		sequences, err := c.cjs.generated(&cjsFlags{jobs: s.jobs, executors: s.executors}, len(reference), evalSeed)
+		if err != nil {
+			return nil, err
+		}
+		c.sets = append(c.sets, cjsSet{name: s.name, sequences: sequences, runs: 1})
+	}
+	for i := range c.sets {
+		s := &c.sets[i]
+		if s.decima, err = cjs.Evaluate(ctx, d.Factory(false), s.sequences, cjs.EvalOptions{Runs: s.runs, Workers: workers, Seed: evalSeed}); err != nil {
+			return nil, err
+		}
+		scored, err := s.scored(s.decima)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, scored)
+	}
+	return list, nil
+}
+
+func (s *cjsSet) scored(r *cjs.Result) (cjsScored, error) {
+	diff, stderr, err := cjs.Paired(r, s.decima)
+	scored := cjsScored{Setting: s.name, Mean: r.Mean, Difference: diff, StdErr: stderr}
+	for _, q := range r.Sequences {
+		scored.Items = append(scored.Items, itemValue{q.ID, q.Mean})
+	}
+	return scored, err
+}
+
+// prepare says how a body is trained.
+func (c *cjsControls) prepare(spec netllm.BodySpec, rate float64, seed uint64) (*cjsRun, error) {
+	b := ops.NewCPU(1)
+	defer b.Close()
+	m, err := c.model.load(b)
+	if err != nil {
+		return nil, err
+	}
+	defer m.Close()
+	body, done, err := spec.Open(b, m)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	r, err := cjs.NewRecipe(c.recipe, body, spec, seed)
+	if c.windows > 0 {
+		r.Windows = c.windows
+	}
+	r.LearningRate = float32(rate)
+	return &cjsRun{Label: fmt.Sprintf("%s, learning rate %g, seed %d", spec, rate, seed), Recipe: r}, err
+}
+
+// train trains a body and evaluates what came of it.
+func (c *cjsControls) train(ctx context.Context, b ops.Backend, r *cjsRun) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("%s: %w", r.Label, err)
+		}
+	}()
+	m, err := c.model.load(b)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	body, done, err := r.Recipe.Body.Open(b, m)
+	if err != nil {
+		return err
+	}
+	defer done()
+	teacher, err := cjs.NewFactory(defaultTeacher, cjs.PolicyConfig{})
+	if err != nil {
+		return err
+	}
+	valid, err := c.cjs.generated(&c.data, c.data.sequences, validSeeds)
+	if err != nil {
+		return err
+	}
+	open := func() ops.Backend { return b }
+	adapter, result, err := trainCJS(ctx, b, body, r.Recipe, c.read, cjs.TrainOptions{
+		Valid: valid, Teacher: teacher, Open: open, Workers: 1, Own: c.cjs.own(&c.data, r.Recipe),
+	}, nil)
+	if err != nil {
+		return err
+	}
+	r.Trained, r.Seconds, r.Best = result.Parameters, result.Seconds, result.Best
+	for i := range c.sets {
+		s := &c.sets[i]
+		score, err := cjs.Evaluate(ctx, adapter.Factory(learnedPolicy, 1, open), s.sequences, cjs.EvalOptions{Runs: s.runs, Workers: 1, Seed: evalSeed})
+		if err != nil {
+			return err
+		}
+		scored, err := s.scored(score)
+		if err != nil {
+			return err
+		}
+		r.Scores = append(r.Scores, scored)
+	}
+	return nil
+}
+
+func (c *cjsControls) table(r *cjsControlsResult, specs []netllm.BodySpec) *cli.Table {
+	t := &cli.Table{Text: 1, Columns: []string{"body", "rate", "parameters", "seconds", "validation"}}
+	decima := []string{decimaPolicy, "", "", "", ""}
+	for _, s := range r.Decima {
+		t.Columns = append(t.Columns, s.Setting, "less Decima's")
+		decima = append(decima, number(s.Mean, 2), "")
+	}
+	t.Add(decima...)
+	for i := range specs {
+		runs := r.Chosen[i*c.seeds : (i+1)*c.seeds]
+		column := func(value func(*cjsRun) float64) (values []float64) {
+			for _, run := range runs {
+				values = append(values, value(run))
+			}
+			return values
+		}
+		seconds, _ := stats.MeanStdErr(column(func(r *cjsRun) float64 { return r.Seconds }))
+		row := []string{string(specs[i].Kind), fmt.Sprintf("%g", runs[0].rate()), strconv.Itoa(runs[0].Trained), number(seconds, 0), plusMinus(column((*cjsRun).valid), 2)}
+		for k := range c.sets {
+			row = append(row, plusMinus(column(func(r *cjsRun) float64 { return r.Scores[k].Mean }), 2), plusMinus(column(func(r *cjsRun) float64 { return r.Scores[k].Difference }), 2))
+		}
+		t.Add(row...)
+	}
+	return t
+}
