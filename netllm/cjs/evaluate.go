@@ -31,6 +31,7 @@ type Result struct {
 	Runs          int     // of each
 	Mean, StdErr  float64 // over sequences, of the means of their runs
 	P50, P90, P99 float64 // of single jobs' times, all runs together
+	Longest       float64 // of all jobs: one that starves shows here
 	Seconds       float64 // wall-clock time
 	Sequences     []SequenceResult
 }
@@ -181,6 +182,7 @@ func (r *Result) summarise(sequences []*Sequence, runs []RunResult) {
 	}
 	r.Mean, r.StdErr = stats.MeanStdErr(means)
 	slices.Sort(all)
+	r.Longest = all[len(all)-1]
 	r.P50, r.P90, r.P99 = stats.Quantile(all, 0.5), stats.Quantile(all, 0.9), stats.Quantile(all, 0.99)
 }
 

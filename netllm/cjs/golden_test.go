@@ -120,9 +120,6 @@ func follow(t *testing.T, p Policy, s *Sequence, want goldenRun, trace [][8]floa
 			t.Fatalf("decision %d: the trace has no more", n)
 		}
 		w := trace[n]
-		if a.Stage == Nothing {
-			requested, committed = int(w[5]), int(w[6])
-		}
 		got := [8]float64{now, float64(source), float64(committable), float64(job), float64(stage), float64(requested), float64(committed), step.Reward}
 		for i, v := range got {
 			if math.Abs(v-w[i]) > 1e-3 {

@@ -124,7 +124,7 @@ func (e *evalCJS) run(cmd *cobra.Command, line string) error {
 }
 
 func cjsTable(results []*cjs.Result) (*cli.Table, error) {
-	t := &cli.Table{Text: 1, Columns: []string{"policy", "sequences", "runs", "mean JCT", "stderr", "less the first's", "stderr", "p50", "p90", "p99", "idle", "decisions", "seconds"}}
+	t := &cli.Table{Text: 1, Columns: []string{"policy", "sequences", "runs", "mean JCT", "stderr", "less the first's", "stderr", "p50", "p90", "p99", "longest", "idle", "decisions", "seconds"}}
 	for _, r := range results {
 		diff, stderr, err := cjs.Paired(r, results[0])
 		if err != nil {
@@ -138,14 +138,15 @@ func cjsTable(results []*cjs.Result) (*cli.Table, error) {
 			}
 		}
 		t.Add(r.Policy, strconv.Itoa(r.N), strconv.Itoa(r.Runs), number(r.Mean, 3), number(r.StdErr, 3), number(diff, 3), number(stderr, 3),
-			number(r.P50, 2), number(r.P90, 2), number(r.P99, 2), fmt.Sprintf("%.1f %%", 100*idle), number(decisions, 0), number(r.Seconds, 2))
+			number(r.P50, 2), number(r.P90, 2), number(r.P99, 2), number(r.Longest, 1), fmt.Sprintf("%.1f %%", 100*idle), number(decisions, 0), number(r.Seconds, 2))
 	}
 	return t, nil
 }
 
 // CJSDetails is what a CJS result has beside the fields of all tasks. Times are in seconds.
 type CJSDetails struct {
-	Runs int `json:"runs"` // of each sequence
+	Runs    int     `json:"runs"`    // of each sequence
+	Longest float64 `json:"longest"` // of all jobs' times
 
 	SequenceMeans []itemValue `json:"sequences"`
 	SequenceSDs   []itemValue `json:"sequence_sds"` // of the runs of each
@@ -155,7 +156,7 @@ type CJSDetails struct {
 func cjsJSON(results []*cjs.Result) []policyResult {
 	var list []policyResult
 	for _, r := range results {
-		d := &CJSDetails{Runs: r.Runs}
+		d := &CJSDetails{Runs: r.Runs, Longest: r.Longest}
 		for _, s := range r.Sequences {
 			d.SequenceMeans, d.SequenceSDs = append(d.SequenceMeans, itemValue{s.ID, s.Mean}), append(d.SequenceSDs, itemValue{s.ID, s.SD})
 		}
