@@ -99,14 +99,23 @@ func (s *Stage) draw(u *counted, n int, memory remembered, warmUp float64) float
 
 // counted is a stream that knows how much of it was used.
 type counted struct {
-	Uniforms
+	any   Uniforms
+	split *SplitMix64 // any, if it is of that kind, which most are: it is asked without a detour
 	draws int
+}
+
+func count(u Uniforms) counted {
+	split, _ := u.(*SplitMix64)
+	return counted{any: u, split: split}
 }
 
 // Float64 returns the next number.
 func (c *counted) Float64() float64 {
 	c.draws++
-	return c.Uniforms.Float64()
+	if c.split != nil {
+		return c.split.Float64()
+	}
+	return c.any.Float64()
 }
 
 // element returns one of list.

@@ -2,30 +2,45 @@
 
 package cjs
 
-// event is the end of an executor's task, or its arrival at a job.
+import (
+	"math"
+	"math/bits"
+)
+
+// event is the end of an executor's task, or its arrival at a job. An executor has at most one.
 type event struct {
-	at       float64
-	order    int64 // events of one time come in the order in which they were made
-	executor int32
-	stage    int32
-	arrival  bool
+	at uint64 // the bits of the time, which is not negative: they are in the order of times
+
+	// key holds the number of the event, since events of one time come in the order in which they were made, and
+	// behind it the executor.
+	key uint64
 }
 
-func (a *event) before(b *event) bool { return a.at < b.at || a.at == b.at && a.order < b.order }
+// executorBits are those of an event's executor.
+const executorBits = 14
 
-// events is a heap with the earliest event on top. An executor has at most one event. Most events make
-// another one when they happen: the top's place is kept free for it until the next is asked for.
+func (e *event) executor() int32 { return int32(e.key & (1<<executorBits - 1)) }
+
+// before is 1 if a comes before b, else 0. It has no branch: nothing could foretell which way it goes.
+func (a *event) before(b *event) int {
+	_, borrow := bits.Sub64(a.key, b.key, 0)
+	_, borrow = bits.Sub64(a.at, b.at, borrow)
+	return int(borrow)
+}
+
+// events is a heap with the earliest event on top. Most events make another one when they happen: the top's place is kept
+// free for it until the next is asked for.
 type events struct {
 	heap  []event
-	made  int64
+	made  uint64
 	taken bool // the top has happened
 }
 
 func (q *events) reset() { q.heap, q.made, q.taken = q.heap[:0], 0, false }
 
-// push adds an event after all others of its time.
-func (q *events) push(e event) {
-	e.order = q.made
+// push adds an event of an executor after all others of its time.
+func (q *events) push(at float64, executor int32) {
+	e := event{math.Float64bits(at), q.made<<executorBits | uint64(executor)}
 	q.made++
 	if q.taken {
 		q.taken = false
@@ -36,7 +51,7 @@ func (q *events) push(e event) {
 	i := len(q.heap) - 1
 	for i > 0 {
 		up := (i - 1) / 2
-		if !e.before(&q.heap[up]) {
+		if e.before(&q.heap[up]) == 0 {
 			break
 		}
 		q.heap[i] = q.heap[up]
@@ -45,22 +60,30 @@ func (q *events) push(e event) {
 	q.heap[i] = e
 }
 
-// sink puts e in the top's place, and from there where it belongs.
+// sink puts e in the top's place, and from there where it belongs: down the path of the earlier children to its end, and
+// up again as far as it must. A new event is late, most often, so that this asks least.
 func (q *events) sink(e event) {
 	h, i := q.heap, 0
 	for {
 		down := 2*i + 1
-		if down >= len(h) {
+		if down+1 >= len(h) {
+			if down < len(h) {
+				h[i] = h[down]
+				i = down
+			}
 			break
 		}
-		if down+1 < len(h) && h[down+1].before(&h[down]) {
-			down++
-		}
-		if !h[down].before(&e) {
-			break
-		}
+		down += h[down+1].before(&h[down])
 		h[i] = h[down]
 		i = down
+	}
+	for i > 0 {
+		up := (i - 1) / 2
+		if e.before(&h[up]) == 0 {
+			break
+		}
+		h[i] = h[up]
+		i = up
 	}
 	h[i] = e
 }
@@ -84,13 +107,13 @@ func (q *events) next() (at float64, ok bool) {
 	if len(q.heap) == 0 {
 		return 0, false
 	}
-	return q.heap[0].at, true
+	return math.Float64frombits(q.heap[0].at), true
 }
 
-// pop returns the event that [events.next] told of.
-func (q *events) pop() event {
+// pop returns whose event [events.next] told of.
+func (q *events) pop() (executor int32) {
 	q.taken = true
-	return q.heap[0]
+	return q.heap[0].executor()
 }
 
 // happen lets the next event happen; it is false if there is none. Of several at one time, jobs arrive
@@ -108,11 +131,11 @@ func (m *simulator) happen() bool {
 		return false
 	}
 	e := m.queue.pop()
-	m.now = e.at
-	if e.arrival {
-		m.executorArrives(e.executor, e.stage)
+	m.now = at
+	if x := &m.executors[e]; x.executing {
+		m.taskEnds(e, x.bound)
 	} else {
-		m.taskEnds(e.executor, e.stage)
+		m.executorArrives(e, x.bound)
 	}
 	return true
 }

@@ -48,43 +48,41 @@ func (o *Observation) Cap(j int) int {
 // observe fills o.
 func (m *simulator) observe(o *Observation) {
 	o.Time, o.Executors, o.Committable = m.now, len(m.executors), int(m.committable())
-	o.Jobs, o.Nodes, o.Edges, o.Schedulable = o.Jobs[:0], o.Nodes[:0], o.Edges[:0], o.Schedulable[:0]
 	source := m.sourceJob()
 	o.Source = len(m.activeIDs)
+	jobs, nodes, edges, offered := o.Jobs[:0], o.Nodes[:0], o.Edges[:0], o.Schedulable[:0]
 	next := m.schedulable
 	for k, id := range m.activeIDs {
 		if id == source {
 			o.Source = k
 		}
 		j := &m.jobs[id]
-		view := JobView{ID: int(id), Supply: int(j.supply), First: len(o.Nodes)}
-		m.places = m.places[:0] // of the job's stages among the nodes
-		for i := j.first; i < j.end; i++ {
-			s := &m.stages[i]
-			m.places = append(m.places, int32(len(o.Nodes)))
+		first := len(nodes)
+		m.places = sized(m.places, int(j.end-j.first)) // of the job's stages among the nodes
+		stages := m.stages[j.first:j.end]
+		for i := range stages {
+			s := &stages[i]
+			m.places[i] = int32(len(nodes))
 			if s.done {
 				continue
 			}
-			n := Node{Job: k, Stage: int(s.number), Remaining: int(s.remaining), Recent: s.recent, Waiting: s.waiting > 0}
-			if len(next) > 0 && next[0] == i {
-				n.Schedulable = true
-				o.Schedulable = append(o.Schedulable, len(o.Nodes))
+			can := len(next) > 0 && next[0] == j.first+int32(i)
+			if can {
+				offered = append(offered, len(nodes))
 				next = next[1:]
 			}
-			o.Nodes = append(o.Nodes, n)
+			nodes = append(nodes, Node{Job: k, Stage: i, Remaining: int(s.remaining), Recent: s.recent, Schedulable: can, Waiting: s.waiting > 0})
 		}
-		for i := j.first; i < j.end; i++ {
-			s := &m.stages[i]
-			if s.done {
-				continue
-			}
-			for _, child := range s.Children { // never completed before its parents
-				o.Edges = append(o.Edges, [2]int{int(m.places[s.number]), int(m.places[child])})
+		for i := range stages {
+			if s := &stages[i]; !s.done {
+				for _, child := range s.Children { // never completed before its parents
+					edges = append(edges, [2]int{int(m.places[i]), int(m.places[child])})
+				}
 			}
 		}
-		view.End = len(o.Nodes)
-		o.Jobs = append(o.Jobs, view)
+		jobs = append(jobs, JobView{ID: int(id), Supply: int(j.supply), First: first, End: len(nodes)})
 	}
+	o.Jobs, o.Nodes, o.Edges, o.Schedulable = jobs, nodes, edges, offered
 }
 
 // Clone returns a copy that stays.

@@ -23,7 +23,7 @@ type Cluster struct {
 func DefaultCluster() Cluster { return Cluster{Executors: 50, MovingDelay: 2000, WarmUpDelay: 1000} }
 
 // maxExecutors bounds clusters.
-const maxExecutors = 1 << 14
+const maxExecutors = 1 << executorBits
 
 // Validate reports what makes no cluster.
 func (c Cluster) Validate() error {

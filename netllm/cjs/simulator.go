@@ -18,6 +18,7 @@ type executor struct {
 	pool      int32 // or none, on its way
 	job       int32 // that it is local to, or none
 	task      int32 // stage of the task that it remembers, or none
+	bound     int32 // stage that it works at, or travels to
 	executing bool
 }
 
@@ -98,13 +99,13 @@ type simulator struct {
 
 // reset puts the jobs of seq before an idle cluster.
 func (m *simulator) reset(seq *Sequence, u Uniforms) {
-	m.seq, m.cluster, m.u = seq, seq.Cluster, counted{u, 0}
+	m.seq, m.cluster, m.u = seq, seq.Cluster, count(u)
 	m.now, m.arrived, m.complete, m.source, m.changed = 0, 0, 0, none, false
 	m.queue.reset()
 	m.executors = m.executors[:0]
 	m.stages, m.jobs, m.activeIDs = m.stages[:0], m.jobs[:0], m.activeIDs[:0]
 	for range m.cluster.Executors {
-		m.executors = append(m.executors, executor{common, none, none, false})
+		m.executors = append(m.executors, executor{common, none, none, none, false})
 	}
 	pools := int32(1 + len(seq.Jobs))
 	for j := range seq.Jobs {
@@ -276,7 +277,8 @@ func (m *simulator) send(e, to int32) {
 	m.release(x)
 	s.travel++
 	m.jobs[s.job].supply++
-	m.queue.push(event{at: m.now + m.cluster.MovingDelay, executor: e, stage: to, arrival: true})
+	x.bound = to
+	m.queue.push(m.now+m.cluster.MovingDelay, e)
 }
 
 // release makes an executor nobody's.
@@ -303,11 +305,11 @@ func (m *simulator) start(e, at int32) {
 		memory = sameStage
 	}
 	s.recent = s.draw(&m.u, int(j.local), memory, m.cluster.WarmUpDelay)
-	x.task, x.executing = at, true
+	x.task, x.bound, x.executing = at, at, true
 	if m.onTask != nil {
 		m.onTask(int(e), int(s.job), int(s.number), m.now, m.now+s.recent)
 	}
-	m.queue.push(event{at: m.now + s.recent, executor: e, stage: at})
+	m.queue.push(m.now+s.recent, e)
 }
 
 // returnOne takes an executor off a pool that has no work for it.
