@@ -1,3 +1,5 @@
+// A body and the matrices that adaptation gives it.
+
 package netllm
 
 import (

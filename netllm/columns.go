@@ -1,3 +1,5 @@
+// The files of pools: columns of any task.
+
 package netllm
 
 import (

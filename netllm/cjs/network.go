@@ -118,7 +118,8 @@ type step struct {
 	action   Action
 }
 
-// offered is how many stages of the step have tokens: those that a body's positions and the stage head's classes allow.
+// offered is how many stages of the step have tokens, the first of those that can be chosen: as many as the body's positions and,
+// as published, the stage head's classes allow. Others wait for a later decision.
 func (n *Network) offered(o *Observation) int {
 	offered := min(len(o.Schedulable), n.Body.MaxPositions()-2)
 	if n.Config.Stages > 0 {

@@ -18,24 +18,24 @@ type Pool struct {
 	// Of each decision: what the state is, the action, the reward that followed and whether the episode ended with it.
 	Executors   []int32
 	Committable []int32
-	Source      []int32 // see [Observation]
-	Jobs        []int32 // how many
-	Stage       []int32 // of the action: a place among those that could be chosen, or [Nothing]
-	Count       []int32 // and the executors, from 1 on; 0 for nothing
-	Rewards     []float64
-	Done        []uint8 // 1 on an episode's last
+	Source      []int32   // see [Observation]
+	Jobs        []int32   // how many
+	Stage       []int32   // of the action: a place among those that could be chosen, or [Nothing]
+	Count       []int32   // and the executors, from 1 on; 0 for nothing
+	Rewards     []float64 // -ms, see [Env]
+	Done        []uint8   // 1 on an episode's last
 	Episode     []int32
 	Sequence    []int32 // of jobs: episodes of one number have the same jobs
 
 	// Of each job of a state.
-	Supply []int32
+	Supply []int32 // executors, see [JobView]
 	Stages []int32 // active ones
 	Links  []int32 // edges between them
 
 	// Of each active stage.
-	Remaining []int32
-	Recent    []float32
-	Flags     []uint8 // 1: can be chosen; 2: a stage before is not completed
+	Remaining []int32   // tasks not started
+	Recent    []float32 // most recent duration, ms
+	Flags     []uint8   // 1: can be chosen; 2: a stage before is not completed
 
 	// Of each edge: places of both stages among the job's active ones.
 	Edges []int32

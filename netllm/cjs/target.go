@@ -7,7 +7,8 @@ import "math"
 // Target is a rule that knows what more executors are worth to a job. It takes a job with work R and longest path a to
 // need T(k) = 5a + R(1/k + 0.002) on k executors, gives the cluster's executors out on paper, one by one, each to
 // where it is worth most, and then steers towards those numbers. Executors stay where they are as long as the job has fewer than
-// twice its number: moving costs time.
+// twice its number: moving costs time. Its numbers were found by search on generated sequences of 200 jobs and 50
+// executors; no paper has it.
 type Target struct {
 	facts   facts
 	longest []float64 // by job: the longest path

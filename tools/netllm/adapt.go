@@ -60,6 +60,21 @@ func openBody(used cli.Used, m *modelFlags, spec netllm.BodySpec) (*adaptable, e
 	}}, nil
 }
 
+// withBody lends do the body that spec makes of the model, on b.
+func (m *modelFlags) withBody(b ops.Backend, spec netllm.BodySpec, do func(body transformer.Adaptable) error) error {
+	model, err := m.load(b)
+	if err != nil {
+		return err
+	}
+	defer model.Close()
+	body, done, err := spec.Open(b, model)
+	if err != nil {
+		return err
+	}
+	defer done()
+	return do(body)
+}
+
 // keepFrozen trains and fails if that changed the frozen weights, whose hash it returns.
 func keepFrozen(b ops.Backend, body transformer.Adaptable, chatter io.Writer, train func() error) (hash string, err error) {
 	if hash, err = body.Hash(b); err != nil {

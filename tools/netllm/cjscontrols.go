@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strconv"
 
@@ -15,6 +16,7 @@ import (
 	"netllm/netllm/cjs"
 	"netllm/ops"
 	"netllm/tools/internal/cli"
+	"netllm/transformer"
 )
 
 // cjsControls holds the flags of experiment cjs-controls.
@@ -32,6 +34,7 @@ type cjsControls struct {
 	cjs  *cjsData
 	read *cjs.Pool
 	sets []cjsSet
+	kept string // folder of adapters
 }
 
 // cjsSet is what is evaluated on.
@@ -49,7 +52,9 @@ type cjsRun struct {
 	Trained int         `json:"parameters"`
 	Seconds float64     `json:"seconds"`
 	Best    float64     `json:"best_validation"`
-	Scores  []cjsScored `json:"scores"` // of each setting
+	Scores  []cjsScored `json:"scores,omitempty"` // of each setting, of runs that were chosen
+
+	adapter string // folder
 }
 
 // cjsScored is a policy's score in a setting: mean job completion times, s, and the difference from Decima, paired by
@@ -141,15 +146,26 @@ func (c *cjsControls) run(cmd *cobra.Command, line string) error {
 		return err
 	}
 	used.Print(cmd.ErrOrStderr())
+	if c.kept, err = os.MkdirTemp("", "netllm-controls"); err != nil {
+		return err
+	}
+	defer os.RemoveAll(c.kept)
 	result.Tried, result.Chosen, err = compareBodies(&c.controlFlags, specs, c.flags.Seed, c.prepare, func(runs []*cjsRun) error {
 		return trainAll(cmd.Context(), used, runs, c.train, func(r *cjsRun) string {
-			text := fmt.Sprintf("%s: validation %.3f s, %.0f s;", r.Label, r.Best, r.Seconds)
-			for _, s := range r.Scores {
-				text += fmt.Sprintf(" %s %.3f (%+.3f)", s.Setting, s.Mean, s.Difference)
-			}
-			return text
+			return fmt.Sprintf("%s: validation %.3f s, %.0f s", r.Label, r.Best, r.Seconds)
 		}, cmd.ErrOrStderr())
 	})
+	if err != nil {
+		return err
+	}
+	// What is evaluated on is seen once, when all is chosen.
+	err = trainAll(cmd.Context(), used, result.Chosen, c.score, func(r *cjsRun) string {
+		text := r.Label + ":"
+		for _, s := range r.Scores {
+			text += fmt.Sprintf(" %s %.3f (%+.3f)", s.Setting, s.Mean, s.Difference)
+		}
+		return text
+	}, cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}
@@ -204,41 +220,20 @@ func (s *cjsSet) scored(r *cjs.Result) (cjsScored, error) {
 func (c *cjsControls) prepare(spec netllm.BodySpec, rate float64, seed uint64) (*cjsRun, error) {
 	b := ops.NewCPU(1)
 	defer b.Close()
-	m, err := c.model.load(b)
-	if err != nil {
-		return nil, err
-	}
-	defer m.Close()
-	body, done, err := spec.Open(b, m)
-	if err != nil {
-		return nil, err
-	}
-	defer done()
-	r, err := cjs.NewRecipe(c.recipe, body, spec, seed)
+	run := &cjsRun{Label: fmt.Sprintf("%s, learning rate %g, seed %d", spec, rate, seed)}
+	err := c.model.withBody(b, spec, func(body transformer.Adaptable) (err error) {
+		run.Recipe, err = cjs.NewRecipe(c.recipe, body, spec, seed)
+		return err
+	})
 	if c.windows > 0 {
-		r.Windows = c.windows
+		run.Recipe.Windows = c.windows
 	}
-	r.LearningRate = float32(rate)
-	return &cjsRun{Label: fmt.Sprintf("%s, learning rate %g, seed %d", spec, rate, seed), Recipe: r}, err
+	run.Recipe.LearningRate = float32(rate)
+	return run, err
 }
 
-// train trains a body and evaluates what came of it.
-func (c *cjsControls) train(ctx context.Context, b ops.Backend, r *cjsRun) (err error) {
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("%s: %w", r.Label, err)
-		}
-	}()
-	m, err := c.model.load(b)
-	if err != nil {
-		return err
-	}
-	defer m.Close()
-	body, done, err := r.Recipe.Body.Open(b, m)
-	if err != nil {
-		return err
-	}
-	defer done()
+// train trains a body and keeps the adapter for [cjsControls.score].
+func (c *cjsControls) train(ctx context.Context, b ops.Backend, r *cjsRun) error {
 	teacher, err := cjs.NewFactory(defaultTeacher, cjs.PolicyConfig{})
 	if err != nil {
 		return err
@@ -247,25 +242,47 @@ func (c *cjsControls) train(ctx context.Context, b ops.Backend, r *cjsRun) (err 
 	if err != nil {
 		return err
 	}
-	open := func() ops.Backend { return b }
-	adapter, result, err := trainCJS(ctx, b, body, r.Recipe, c.read, cjs.TrainOptions{
-		Valid: valid, Teacher: teacher, Open: open, Workers: 1, Own: c.cjs.own(&c.data, r.Recipe),
-	}, nil)
+	return r.labelled(c.model.withBody(b, r.Recipe.Body, func(body transformer.Adaptable) error {
+		adapter, result, err := trainCJS(ctx, b, body, r.Recipe, c.read, cjs.TrainOptions{
+			Valid: valid, Teacher: teacher, Open: func() ops.Backend { return b }, Workers: 1, Own: c.cjs.own(&c.data, r.Recipe),
+		}, nil)
+		if err != nil {
+			return err
+		}
+		r.Trained, r.Seconds, r.Best = result.Parameters, result.Seconds, result.Best
+		r.adapter = filepath.Join(c.kept, r.Label)
+		return adapter.Write(b, r.adapter, c.model.name(), false)
+	}))
+}
+
+// score evaluates what came of a training.
+func (c *cjsControls) score(ctx context.Context, b ops.Backend, r *cjsRun) error {
+	return r.labelled(c.model.withBody(b, r.Recipe.Body, func(body transformer.Adaptable) error {
+		adapter, err := cjs.LoadAdapter(b, body, r.adapter)
+		if err != nil {
+			return err
+		}
+		f := adapter.Factory(learnedPolicy, 1, func() ops.Backend { return b })
+		for i := range c.sets {
+			s := &c.sets[i]
+			score, err := cjs.Evaluate(ctx, f, s.sequences, cjs.EvalOptions{Runs: s.runs, Workers: 1, Seed: evalSeed})
+			if err != nil {
+				return err
+			}
+			scored, err := s.scored(score)
+			if err != nil {
+				return err
+			}
+			r.Scores = append(r.Scores, scored)
+		}
+		return nil
+	}))
+}
+
+// labelled is err with the run that it belongs to.
+func (r *cjsRun) labelled(err error) error {
 	if err != nil {
-		return err
-	}
-	r.Trained, r.Seconds, r.Best = result.Parameters, result.Seconds, result.Best
-	for i := range c.sets {
-		s := &c.sets[i]
-		score, err := cjs.Evaluate(ctx, adapter.Factory(learnedPolicy, 1, open), s.sequences, cjs.EvalOptions{Runs: s.runs, Workers: 1, Seed: evalSeed})
-		if err != nil {
-			return err
-		}
-		scored, err := s.scored(score)
-		if err != nil {
-			return err
-		}
-		r.Scores = append(r.Scores, scored)
+		return fmt.Errorf("%s: %w", r.Label, err)
 	}
 	return nil
 }

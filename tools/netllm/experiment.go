@@ -15,6 +15,7 @@ import (
 	"netllm/netllm/vp"
 	"netllm/ops"
 	"netllm/tools/internal/cli"
+	"netllm/transformer"
 )
 
 func newExperiment(line string) *cobra.Command {
@@ -101,34 +102,25 @@ func trainAll[R any](ctx context.Context, used cli.Used, runs []R, do func(ctx c
 }
 
 // run does one training.
-func (e *vpExperiment) run(ctx context.Context, b ops.Backend, r *vpRun) (err error) {
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("%s: %w", r.Label, err)
-		}
-	}()
-	m, err := e.model.load(b)
-	if err != nil {
-		return err
-	}
-	defer m.Close()
-	body, done, err := r.Recipe.Body.Open(b, m)
-	if err != nil {
-		return err
-	}
-	defer done()
-	a, result, err := trainVP(ctx, b, body, r.Recipe, nil, r.train, r.validation, io.Discard)
-	if err != nil {
-		return err
-	}
-	r.Trained, r.Seconds, r.Best, r.Last = result.Parameters, result.Seconds, result.Best, result.Valid[len(result.Valid)-1].Loss
-	f := a.Factory(learnedPolicy, 1, true, func() ops.Backend { return b })
-	for _, ws := range r.asked {
-		score, err := vp.Evaluate(ctx, f, ws, vp.EvalOptions{Workers: 1})
+func (e *vpExperiment) run(ctx context.Context, b ops.Backend, r *vpRun) error {
+	err := e.model.withBody(b, r.Recipe.Body, func(body transformer.Adaptable) error {
+		a, result, err := trainVP(ctx, b, body, r.Recipe, nil, r.train, r.validation, io.Discard)
 		if err != nil {
 			return err
 		}
-		r.Errors = append(r.Errors, score.Mean)
+		r.Trained, r.Seconds, r.Best, r.Last = result.Parameters, result.Seconds, result.Best, result.Valid[len(result.Valid)-1].Loss
+		f := a.Factory(learnedPolicy, 1, true, func() ops.Backend { return b })
+		for _, ws := range r.asked {
+			score, err := vp.Evaluate(ctx, f, ws, vp.EvalOptions{Workers: 1})
+			if err != nil {
+				return err
+			}
+			r.Errors = append(r.Errors, score.Mean)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("%s: %w", r.Label, err)
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"netllm/internal/stats"
 	"netllm/netllm"
 	"netllm/netllm/vp"
+	"netllm/ops"
 	"netllm/tools/internal/cli"
 	"netllm/transformer"
 )
@@ -128,28 +129,13 @@ func (c *vpControls) settings(cmd *cobra.Command, result *vpControlsResult) (ask
 }
 
 // recipeFor returns a recipe for a body in the shape of the model.
-func (e *vpExperiment) recipeFor(spec netllm.BodySpec, name string, seed uint64) (vp.Recipe, error) {
-	used, err := (&cli.Device{}).Resolve()
-	if err != nil {
-		return vp.Recipe{}, err
-	}
-	b, err := used.Open()
-	if err != nil {
-		return vp.Recipe{}, err
-	}
+func (e *vpExperiment) recipeFor(spec netllm.BodySpec, name string, seed uint64) (r vp.Recipe, err error) {
+	b := ops.NewCPU(1)
 	defer b.Close()
-	m, err := e.model.load(b)
-	if err != nil {
-		return vp.Recipe{}, err
-	}
-	defer m.Close()
-	var body transformer.Adaptable
-	body, done, err := spec.Open(b, m)
-	if err != nil {
-		return vp.Recipe{}, err
-	}
-	defer done()
-	r, err := vp.NewRecipe(name, body, spec, seed)
+	err = e.model.withBody(b, spec, func(body transformer.Adaptable) error {
+		r, err = vp.NewRecipe(name, body, spec, seed)
+		return err
+	})
 	if e.epochs > 0 {
 		r.Epochs = e.epochs
 	}

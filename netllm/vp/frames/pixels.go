@@ -1,3 +1,5 @@
+// Pictures as they are: for encoders that are trained, and of what draws the eye.
+
 package frames
 
 import (

@@ -1,3 +1,5 @@
+// What was read last, in memory.
+
 package frames
 
 import "sync"
