@@ -39,7 +39,7 @@ type Env struct {
 	running bool
 	stalled bool
 	before  []int32 // jobs active before a step
-	idle    float64 // executor-ms in the common pool while a stage could have used them
+	idle    float64 // executor-ms without a task while a stage could have used them
 	last    int     // executors committed by the last step
 }
 
@@ -153,8 +153,9 @@ func (e *Env) Stalled() bool { return e.stalled }
 // Unfinished is how many jobs of the episode are not complete.
 func (e *Env) Unfinished() int { return len(e.sim.jobs) - e.sim.complete }
 
-// Idle is the share of the executors' time so far that they belonged to no job although, when the time began to pass, a
-// stage could have used them: what a policy left undone.
+// Idle is the share of the executors' time so far that they had nothing to do although, when the time began to pass, a
+// stage could have used them: what a policy left undone. Executors that wait in a job for its stages count, too: they can
+// wait for good, if nobody works for the job.
 func (e *Env) Idle() float64 {
 	return e.idle / (max(e.sim.now, 1) * float64(len(e.sim.executors)))
 }

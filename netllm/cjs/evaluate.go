@@ -50,7 +50,7 @@ type RunResult struct {
 	JCT        []float64 // each job's time from arrival to completion, s
 	Completion []float64 // and when that was, ms
 	Decisions  int
-	Idle       float64 // share of the executors' time that was spent in no job while a stage could have used them
+	Idle       float64 // share of the executors' time that was spent without a task while a stage could have used them
 	Tasks      []Task  // nil unless asked for
 }
 

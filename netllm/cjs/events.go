@@ -88,6 +88,12 @@ func (q *events) sink(e event) {
 	h[i] = e
 }
 
+// len is how many events are to come.
+func (q *events) len() int {
+	q.settle()
+	return len(q.heap)
+}
+
 // settle gives up the place of a top that has happened and made nothing.
 func (q *events) settle() {
 	if !q.taken {

@@ -32,9 +32,10 @@ type Node struct {
 	Job         int // place in Jobs
 	Stage       int // within the job
 	Remaining   int // tasks not started
+	Running     int // tasks under way: what learned policies are not told
 	Recent      float64
 	Schedulable bool
-	Waiting     bool // a stage before it is not completed: what other policies are not told
+	Waiting     bool // a stage before it is not completed: what Decima is not told
 }
 
 // Cap is how many executors job j can be given: the published mask of learned policies.
@@ -43,6 +44,35 @@ func (o *Observation) Cap(j int) int {
 		return o.Committable
 	}
 	return min(max(o.Executors-o.Jobs[j].Supply, 0), o.Committable)
+}
+
+// deserts says whether the job of the stage at that place among those that can be chosen would have nobody at work if all committable
+// executors left it, although the stage could start now. Executors on their way to stages that cannot start would then
+// wait in the job, and nothing that happens there would ever have them looked at again.
+func (o *Observation) deserts(at int) bool {
+	n := &o.Nodes[o.Schedulable[at]]
+	if n.Waiting || n.Job != o.Source {
+		return false
+	}
+	for i := o.Jobs[n.Job].First; i < o.Jobs[n.Job].End; i++ {
+		if o.Nodes[i].Running > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// kept is action a, or, if that has all executors desert the source's job, one executor for a stage of that.
+func (o *Observation) kept(a Action) Action {
+	if o.Source == len(o.Jobs) || a.Stage != Nothing && (a.Executors < o.Committable || o.Nodes[o.Schedulable[a.Stage]].Job == o.Source) {
+		return a
+	}
+	for at := range o.Schedulable {
+		if o.deserts(at) {
+			return Action{at, 1}
+		}
+	}
+	return a
 }
 
 // observe fills o.
@@ -71,7 +101,7 @@ func (m *simulator) observe(o *Observation) {
 				offered = append(offered, len(nodes))
 				next = next[1:]
 			}
-			nodes = append(nodes, Node{Job: k, Stage: i, Remaining: int(s.remaining), Recent: s.recent, Schedulable: can, Waiting: s.waiting > 0})
+			nodes = append(nodes, Node{Job: k, Stage: i, Remaining: int(s.remaining), Running: int(s.running), Recent: s.recent, Schedulable: can, Waiting: s.waiting > 0})
 		}
 		for i := range stages {
 			if s := &stages[i]; !s.done {

@@ -106,7 +106,11 @@ func (p *Learned) Decide(o *Observation) (Action, error) {
 		return Action{}, err
 	}
 	p.asked++
-	return Action{at, min(count+1, o.Committable)}, nil
+	a := Action{at, min(count+1, o.Committable)}
+	if p.greedy { // one that draws gets out by itself
+		a = o.kept(a)
+	}
+	return a, nil
 }
 
 // behindPast makes room in the body's cache for so many tokens more and returns rows with those of past decisions in front that

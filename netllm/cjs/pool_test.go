@@ -29,6 +29,7 @@ func TestPool(t *testing.T) {
 		}
 		for i := range o.Nodes { // stages are numbered by their place among those that are active
 			o.Nodes[i].Stage, o.Nodes[i].Recent = i-o.Jobs[o.Nodes[i].Job].First, float64(float32(o.Nodes[i].Recent))
+			o.Nodes[i].Running = 0 // not kept
 		}
 		o.Time, o.Reward = 0, 0
 		seen, did = append(seen, fmt.Sprint(*o)), append(did, a)

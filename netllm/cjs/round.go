@@ -99,9 +99,9 @@ func (m *simulator) advance() bool {
 	return false
 }
 
-// wasted is how many executors belong to no job although a stage could use them.
+// wasted is how many executors have nothing to do, wherever they are, although a stage could use them.
 func (m *simulator) wasted() int32 {
-	idle, demand := m.pools[common].size, int32(0)
+	idle, demand := int32(len(m.executors)-m.queue.len()), int32(0) // busy ones and those on their way have an event each
 	if idle == 0 {
 		return 0
 	}
