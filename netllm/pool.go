@@ -3,6 +3,7 @@ package netllm
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"netllm/tensor/safetensors"
 )
@@ -13,8 +14,8 @@ import (
 // episode ended with it.
 //
 // Its file is one safetensors file with the tensors state [N, ...] F32, action
-// [N] I32, reward [N] F64, done [N] U8 and episode [N] I32, and with [PoolMeta]
-// as metadata.
+// [N] I32, reward [N] F64, done [N] U8 and episode [N] I32, with a teacher value [N, actions] F32 too, and with
+// [PoolMeta] as metadata.
 type Pool struct {
 	Meta    PoolMeta
 	Shape   []int // of one state
@@ -23,6 +24,10 @@ type Pool struct {
 	Rewards []float64
 	Done    []uint8 // 1 on the last transition of an episode
 	Episode []int32 // number of the episode, not falling
+
+	// Values are what a teacher holds each possible action to be worth, the same number for every transition; nil without a
+	// teacher.
+	Values []float32
 }
 
 // Len returns the number of transitions.
@@ -54,6 +59,14 @@ func (p *Pool) Validate() error {
 			return fmt.Errorf("transition %d: episode %d after %d", i, p.Episode[i], p.Episode[i-1])
 		}
 	}
+	if n := len(p.Values); n%p.Len() != 0 {
+		return fmt.Errorf("%d values for %d actions", n, p.Len())
+	}
+	for i, v := range p.Values {
+		if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
+			return fmt.Errorf("value %d is %v", i, v)
+		}
+	}
 	for i, v := range p.States {
 		if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
 			return fmt.Errorf("transition %d: state element %d is %v", i/width, i%width, v)
@@ -63,8 +76,16 @@ func (p *Pool) Validate() error {
 }
 
 // columns are the tensors of the file.
-func (p *Pool) columns() []Column {
-	return []Column{{"state", &p.States, p.Shape}, {"action", &p.Actions, nil}, {"reward", &p.Rewards, nil}, {"done", &p.Done, nil}, {"episode", &p.Episode, nil}}
+func (p *Pool) columns(values bool) []Column {
+	list := []Column{{"state", &p.States, p.Shape}, {"action", &p.Actions, nil}, {"reward", &p.Rewards, nil}, {"done", &p.Done, nil}, {"episode", &p.Episode, nil}}
+	if values {
+		row := AnyRow
+		if p.Values != nil {
+			row = []int{len(p.Values) / p.Len()}
+		}
+		list = append(list, Column{"value", &p.Values, row})
+	}
+	return list
 }
 
 // Write writes p to a new file, or, if replace is set, over an old one. The
@@ -73,7 +94,7 @@ func (p *Pool) Write(path string, replace bool) error {
 	if err := p.Validate(); err != nil {
 		return fmt.Errorf("netllm: pool %s: %w", path, err)
 	}
-	return WriteColumns(path, p.Meta, p.columns(), replace)
+	return WriteColumns(path, p.Meta, p.columns(p.Values != nil), replace)
 }
 
 // ReadPool reads a pool for the given task.
@@ -97,7 +118,7 @@ func ParsePool(name string, data []byte, task string) (*Pool, error) {
 
 func poolOf(f *safetensors.File, task string) (*Pool, error) {
 	p := &Pool{Shape: AnyRow}
-	columns := p.columns()
+	columns := p.columns(slices.Contains(f.Names(), "value"))
 	var err error
 	if p.Meta, err = ReadColumns(f, task, columns); err == nil {
 		p.Shape = columns[0].Row

@@ -3,6 +3,7 @@
 package work
 
 import (
+	"netllm/netllm"
 	"netllm/netllm/abr"
 	"netllm/netllm/embedded"
 	"netllm/ops"
@@ -53,7 +54,7 @@ func Simulator(sessions []abr.Session, video *abr.Video, quality int) (*Work, er
 }
 
 // Decision returns one decision after another of the NetLLM policy with the
-// embedded model, as the recipe "best" shapes it, over sessions of the simulator.
+// embedded model, as the recipe "offline" shapes it, over sessions of the simulator.
 // The adapter is not trained, which costs as much as one that is.
 func Decision(b ops.Backend) (*Work, error) {
 	name, data := embedded.Model()
@@ -61,19 +62,15 @@ func Decision(b ops.Backend) (*Work, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := abr.NewRecipe("best", m, 1)
+	r, err := abr.NewRecipe("offline", m, netllm.BodySpec{Kind: netllm.PretrainedBody}, 1)
 	if err != nil {
 		return nil, err
 	}
-	lora, err := transformer.NewLoRA(b, m, r.LoRA, r.Seed)
+	adapted, err := netllm.Adapt(b, m, r.LoRA, r.Seed)
 	if err != nil {
 		return nil, err
 	}
-	body, err := m.WithLoRA(lora)
-	if err != nil {
-		return nil, err
-	}
-	network, err := abr.NewNetwork(b, body, r.Network, r.Seed)
+	network, err := abr.NewNetwork(b, adapted, r.Network, r.Seed)
 	if err != nil {
 		return nil, err
 	}

@@ -11,13 +11,13 @@ import (
 	"netllm/transformer"
 )
 
-// Adapter is what adaptation adds to a frozen body: LoRA matrices, encoder,
+// Adapter is what adaptation adds to a body: low-rank matrices if it is frozen, encoder,
 // head, and the normalisation of returns.
 type Adapter struct {
 	Recipe  Recipe
 	Cond    Conditioning
 	Network *Network // around the adapted body
-	LoRA    *transformer.LoRA
+	Body    *netllm.Adapted
 }
 
 // NewAdapter returns an untrained adapter for body, with random matrices drawn
@@ -39,24 +39,25 @@ func newAdapter(b ops.Backend, body transformer.Adaptable, r Recipe) (*Adapter, 
 	if err := r.Validate(); err != nil {
 		return nil, err
 	}
-	lora, err := transformer.NewLoRA(b, body, r.LoRA, r.Seed)
+	adapted, err := netllm.Adapt(b, body, r.LoRA, r.Seed)
 	if err != nil {
 		return nil, err
 	}
-	adapted, err := body.WithLoRA(lora)
+	return assemble(b, adapted, r)
+}
+
+// assemble puts an adapter's parts together.
+func assemble(b ops.Backend, body *netllm.Adapted, r Recipe) (*Adapter, error) {
+	network, err := NewNetwork(b, body, r.Network, r.Seed)
 	if err != nil {
 		return nil, err
 	}
-	network, err := NewNetwork(b, adapted, r.Network, r.Seed)
-	if err != nil {
-		return nil, err
-	}
-	return &Adapter{Recipe: r, Network: network, LoRA: lora}, nil
+	return &Adapter{Recipe: r, Network: network, Body: body}, nil
 }
 
 // Train trains the adapter on pool, see [Train].
 func (a *Adapter) Train(ctx context.Context, b ops.Backend, pool *netllm.Pool, each func(Progress)) error {
-	cond, err := Train(ctx, b, a.Network, a.LoRA, pool, a.Recipe, each)
+	cond, err := Train(ctx, b, a.Network, a.Body.Params(), pool, a.Recipe, each)
 	if err != nil {
 		return err
 	}
@@ -65,7 +66,7 @@ func (a *Adapter) Train(ctx context.Context, b ops.Backend, pool *netllm.Pool, e
 }
 
 // Params returns all trained parameters.
-func (a *Adapter) Params() []*ops.Param { return append(a.LoRA.Params(), a.Network.Params()...) }
+func (a *Adapter) Params() []*ops.Param { return append(a.Body.Params(), a.Network.Params()...) }
 
 // Factory returns the policy under a name, wanting the given return at the
 // start of a session, such as a.Cond.MaxReturn. Each of at most so many workers (0

@@ -69,3 +69,16 @@ func BenchmarkEvaluate(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkPlanner makes the table of a trace of 320 s.
+func BenchmarkPlanner(b *testing.B) {
+	set, err := OpenTraces("", "synth:n=1")
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, err := NewPlanner(SynthVideo("synth1", 1, 1), set.Traces[0]); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -49,6 +49,7 @@ type dataset struct {
 	cond      Conditioning
 	returns   []float32
 	timesteps []int32
+	earlier   int // throughputs, and download times, that a step shows beside those of its state
 }
 
 // newDataset computes returns: the discounted sum of the normalised rewards up
@@ -133,14 +134,33 @@ func (d *dataset) windows(w, stride int, whole bool) []int {
 func (d *dataset) batch(s *Steps, starts []int, w int) (actions []int32) {
 	const stateLen = Features * History
 	s.Batch = len(starts)
-	s.States, s.Returns, s.Actions, s.Timesteps = s.States[:0], s.Returns[:0], s.Actions[:0], s.Timesteps[:0]
+	s.States, s.Earlier, s.Returns, s.Actions, s.Timesteps = s.States[:0], s.Earlier[:0], s.Returns[:0], s.Actions[:0], s.Timesteps[:0]
 	for _, i := range starts {
+		for at := i; at < i+w && d.earlier > 0; at++ {
+			s.Earlier = d.before(s.Earlier, at)
+		}
 		s.States = append(s.States, d.pool.States[i*stateLen:(i+w)*stateLen]...)
 		s.Returns = append(s.Returns, d.returns[i:i+w]...)
 		s.Actions = append(s.Actions, d.pool.Actions[i:i+w]...)
 		s.Timesteps = append(s.Timesteps, d.timesteps[i:i+w]...)
 	}
 	return s.Actions
+}
+
+// before appends the throughputs and download times of the episode from before the state of transition i: the newest of the states
+// six and more transitions ago, or zeros, as in a state.
+func (d *dataset) before(list []float32, i int) []float32 {
+	const stateLen = Features * History
+	for _, row := range []int{RowThroughput, RowDownload} {
+		for back := d.earlier + History - 1; back >= History; back-- {
+			v := float32(0)
+			if back <= int(d.timesteps[i]) {
+				v = d.pool.States[(i-back)*stateLen+row*History+History-1]
+			}
+			list = append(list, v)
+		}
+	}
+	return list
 }
 
 func shuffle(rng *rand.Rand, starts []int) {

@@ -18,7 +18,32 @@ type NetworkConfig struct {
 	Features  int `json:"features"`  // numbers per encoded row of the state
 	Window    int `json:"window"`    // steps of context: trained with that many, asked with one more
 	Timesteps int `json:"timesteps"` // step numbers that have a vector
+
+	// History is how many throughputs and download times a step shows. 0 is what the published state has of both, 6.
+	History int `json:"history,omitempty"`
+
+	// Alone shows a decision's state by itself: no return, no action, no steps before. The window is 1.
+	Alone bool `json:"alone,omitempty"`
 }
+
+// tokens is how many a step has.
+func (f NetworkConfig) tokens() int {
+	if f.Alone {
+		return Features + 1
+	}
+	return TokensPerStep
+}
+
+// answer is the place, within a step, of the token that the answer is read from: the last one that describes its state.
+func (f NetworkConfig) answer() int {
+	if f.Alone {
+		return Features
+	}
+	return stateToken
+}
+
+// history is how many throughputs and download times a step shows.
+func (f NetworkConfig) history() int { return max(f.History, History) }
 
 // DefaultNetwork returns the published shape: 256 features, 20 steps, 48 step
 // numbers.
@@ -34,6 +59,12 @@ func (f NetworkConfig) Validate() error {
 	}
 	if f.Window <= 0 {
 		errs = append(errs, fmt.Errorf("abr: window is %d", f.Window))
+	}
+	if f.Alone && f.Window != 1 {
+		errs = append(errs, fmt.Errorf("abr: states are shown alone, the window is %d", f.Window))
+	}
+	if f.History != 0 && (f.History < History || f.History > Chunks) {
+		errs = append(errs, fmt.Errorf("abr: history is %d, want %d to %d", f.History, History, Chunks))
 	}
 	if f.Timesteps < Decisions+1 {
 		errs = append(errs, fmt.Errorf("abr: timesteps is %d, a session has %d questions", f.Timesteps, Decisions+1))
@@ -66,13 +97,13 @@ func NewNetwork(b ops.Backend, body transformer.Body, config NetworkConfig, seed
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
-	if need := config.Window * TokensPerStep; need > body.MaxPositions() {
+	if need := config.Window * config.tokens(); need > body.MaxPositions() {
 		return nil, fmt.Errorf("abr: a window of %d steps takes %d positions, the model has %d", config.Window, need, body.MaxPositions())
 	}
 	rng := rand.New(rand.NewPCG(seed, 0x616272)) // the stream is this network's own
 	return &Network{
 		Config:  config,
-		Encoder: NewEncoder(b, config.Features, body.Width(), config.Timesteps, rng),
+		Encoder: NewEncoder(b, config, body.Width(), rng),
 		Body:    body,
 		Head:    netllm.NewDense(b, "head", Qualities, body.Width(), rng),
 	}, nil
@@ -90,7 +121,8 @@ func (n *Network) Logits(c *ops.Context, s Steps) tensor.Tensor {
 // answers applies the head to the features [batch, steps*8, width] of whole
 // steps.
 func (n *Network) answers(c *ops.Context, features tensor.Tensor) tensor.Tensor {
-	steps := features.Len() / (TokensPerStep * n.Body.Width())
-	at := features.Reshape(steps, TokensPerStep, n.Body.Width()).Slice(1, stateToken, stateToken+1)
+	tokens, answer := n.Config.tokens(), n.Config.answer()
+	steps := features.Len() / (tokens * n.Body.Width())
+	at := features.Reshape(steps, tokens, n.Body.Width()).Slice(1, answer, answer+1)
 	return n.Head.Forward(c, ops.Contiguous(c, at).Reshape(steps, n.Body.Width()))
 }

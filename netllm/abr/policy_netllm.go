@@ -27,7 +27,8 @@ type Learned struct {
 	cache  *transformer.Cache
 	limit  int // past steps that fit the body's positions
 	past   Steps
-	asked  int // questions in this session
+	seen   [2][]float32 // throughputs and download times of the session
+	asked  int          // questions in this session
 	wanted float64
 	logits [Qualities]float32
 }
@@ -36,14 +37,18 @@ type Learned struct {
 // Conditioning.MaxReturn. c is the policy's own.
 func NewLearned(c *ops.Context, network *Network, cond Conditioning, target float64) *Learned {
 	p := &Learned{network: network, cond: cond, target: target, c: c}
-	p.limit = min(network.Config.Window, (network.Body.MaxPositions()-stateToken-1)/TokensPerStep)
-	p.cache = network.Body.NewCache(c.Backend, 1, (p.limit+1)*TokensPerStep)
+	f := network.Config
+	if !f.Alone {
+		p.limit = min(f.Window, (network.Body.MaxPositions()-f.answer()-1)/f.tokens())
+	}
+	p.cache = network.Body.NewCache(c.Backend, 1, (p.limit+1)*f.tokens())
 	return p
 }
 
 // Reset forgets the session.
 func (p *Learned) Reset() {
-	p.past = Steps{Batch: 1, States: p.past.States[:0], Returns: p.past.Returns[:0], Actions: p.past.Actions[:0], Timesteps: p.past.Timesteps[:0]}
+	p.seen[0], p.seen[1] = p.seen[0][:0], p.seen[1][:0]
+	p.past = Steps{Batch: 1, States: p.past.States[:0], Earlier: p.past.Earlier[:0], Returns: p.past.Returns[:0], Actions: p.past.Actions[:0], Timesteps: p.past.Timesteps[:0]}
 	p.asked, p.wanted = 0, p.target
 	p.cache.Truncate(0)
 }
@@ -55,22 +60,24 @@ func (p *Learned) Decide(o *Observation) (int, error) {
 	}
 	n := len(p.past.Returns)
 	if n > p.limit { // the oldest step leaves
-		p.past.drop(n - p.limit)
+		p.past.drop(n-p.limit, p.earlier())
 		n = p.limit
 		p.cache.Truncate(0)
 	}
 	var state [Features * History]float32
 	o.StateFloat32(state[:])
+	p.past.Earlier = p.before(p.past.Earlier, state[:])
 	// The action is not known yet: its token is left out, and nothing before
 	// it sees it.
 	p.past.add(state[:], float32(p.wanted), 0, int32(min(p.asked, p.network.Config.Timesteps-1)))
 	p.asked++
 
 	p.c.Reset()
-	known := p.cache.Len / TokensPerStep // steps that need no more computing but for their action
-	part := p.past.from(known)
+	f := p.network.Config
+	known := p.cache.Len / f.tokens() // steps that need no more computing but for their action
+	part := p.past.from(known, p.earlier())
 	tokens := p.network.Encoder.Tokens(p.c, part)
-	from, to := p.cache.Len-known*TokensPerStep, (len(part.Returns)-1)*TokensPerStep+stateToken+1
+	from, to := p.cache.Len-known*f.tokens(), (len(part.Returns)-1)*f.tokens()+f.answer()+1
 	features := p.network.Body.Forward(p.c, ops.Contiguous(p.c, tokens.Slice(1, from, to)), p.cache)
 	last := ops.Contiguous(p.c, features.Slice(1, to-from-1, to-from)).Reshape(1, p.network.Body.Width())
 	if err := p.c.Read(p.logits[:], p.network.Head.Forward(p.c, last).Reshape(Qualities)); err != nil {
@@ -99,16 +106,37 @@ func (s *Steps) add(state []float32, ret float32, action, timestep int32) {
 	s.Timesteps = append(s.Timesteps, timestep)
 }
 
-// drop removes the first n steps.
-func (s *Steps) drop(n int) {
+// earlier is how many throughputs, and download times, a step shows beside those of its state.
+func (p *Learned) earlier() int { return p.network.Config.history() - History }
+
+// before appends the session's throughputs and download times from before the state, see [Steps], and takes note of the
+// state's newest.
+func (p *Learned) before(list, state []float32) []float32 {
+	earlier := p.earlier()
+	for i, row := range []int{RowThroughput, RowDownload} {
+		p.seen[i] = append(p.seen[i], state[row*History+History-1])
+		for at := len(p.seen[i]) - History - earlier; at < len(p.seen[i])-History; at++ {
+			v := float32(0)
+			if at >= 0 {
+				v = p.seen[i][at]
+			}
+			list = append(list, v)
+		}
+	}
+	return list
+}
+
+// drop removes the first n steps, each of which shows so many earlier throughputs.
+func (s *Steps) drop(n, earlier int) {
 	const stateLen = Features * History
+	s.Earlier = append(s.Earlier[:0], s.Earlier[2*n*earlier:]...)
 	s.States = append(s.States[:0], s.States[n*stateLen:]...)
 	s.Returns = append(s.Returns[:0], s.Returns[n:]...)
 	s.Actions = append(s.Actions[:0], s.Actions[n:]...)
 	s.Timesteps = append(s.Timesteps[:0], s.Timesteps[n:]...)
 }
 
-// from returns the steps from number n on.
-func (s *Steps) from(n int) Steps {
-	return Steps{Batch: 1, States: s.States[n*Features*History:], Returns: s.Returns[n:], Actions: s.Actions[n:], Timesteps: s.Timesteps[n:]}
+// from returns the steps from number n on, see [Steps.drop].
+func (s *Steps) from(n, earlier int) Steps {
+	return Steps{Batch: 1, States: s.States[n*Features*History:], Earlier: s.Earlier[2*n*earlier:], Returns: s.Returns[n:], Actions: s.Actions[n:], Timesteps: s.Timesteps[n:]}
 }

@@ -27,7 +27,7 @@ func smallBody(t testing.TB, b ops.Backend) transformer.Model {
 // smallRecipe trains in seconds.
 func smallRecipe(t testing.TB, body transformer.Adaptable) Recipe {
 	t.Helper()
-	r, err := NewRecipe("best", body, 3)
+	r, err := NewRecipe("offline", body, netllm.BodySpec{Kind: netllm.PretrainedBody}, 3)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,7 +168,7 @@ func TestTrainingIsDeterministic(t *testing.T) {
 			}
 		}
 		path := filepath.Join(dir, "adapter")
-		if err := a.Write(b, path, body, "small", i > 0); err != nil {
+		if err := a.Write(b, path, "small", i > 0); err != nil {
 			t.Fatal(err)
 		}
 		loaded, err := LoadAdapter(b, body, path)
@@ -182,7 +182,7 @@ func TestTrainingIsDeterministic(t *testing.T) {
 		if !slices.Equal(got, want) {
 			t.Errorf("actions of the loaded adapter: got %v, want %v", got, want)
 		}
-		if err := a.Write(b, path, body, "small", false); err == nil || !strings.Contains(err.Error(), "exist") {
+		if err := a.Write(b, path, "small", false); err == nil || !strings.Contains(err.Error(), "exist") {
 			t.Errorf("writing over an adapter: got %v, want an error", err)
 		}
 		other, err := transformer.New(b, body.Shape(), 8)

@@ -16,6 +16,7 @@ const tieTolerance = 1e-4
 type chooser struct {
 	weights []float64
 	source  rand.PCG
+	logp    float64 // of what was drawn
 }
 
 // choose returns the place of one of scores: the first of the best, with a tolerance, or one that is drawn after they were
@@ -45,10 +46,13 @@ func (c *chooser) choose(scores []float32, greedy bool, temperature float64) (in
 		c.weights[i] = sum
 	}
 	u := float64(c.source.Uint64()>>11) * 0x1p-53 * sum
+	drawn := len(scores) - 1
 	for i, w := range c.weights {
 		if u < w {
-			return i, nil
+			drawn = i
+			break
 		}
 	}
-	return len(scores) - 1, nil
+	c.logp = float64(scores[drawn]-best)/temperature - math.Log(sum)
+	return drawn, nil
 }

@@ -20,6 +20,7 @@ type DecimaPolicy struct {
 
 	embedding Embedding
 	chooser   chooser
+	logp      float64 // of the last decision, if it was drawn
 }
 
 // Factory makes policies of the network: "decima", or, greedy, "decima-greedy".
@@ -46,9 +47,14 @@ func (p *DecimaPolicy) Decide(o *Observation) (Action, error) {
 	if err != nil {
 		return Action{}, err
 	}
+	p.logp = p.chooser.logp
 	i, err := p.choose(d.ExecutorScores(e, o, o.Nodes[o.Schedulable[stage]].Job))
+	p.logp += p.chooser.logp
 	return Action{Stage: stage, Executors: i + 1}, err
 }
+
+// likelihood implements likely.
+func (p *DecimaPolicy) likelihood() float64 { return p.logp }
 
 // choose returns the place of one of scores.
 func (p *DecimaPolicy) choose(scores []float32) (int, error) {

@@ -294,6 +294,8 @@ func TestRecipeErrors(t *testing.T) {
 		"learning rate NaN": func(r *Recipe) { r.LearningRate = float32(math.NaN()) },
 		"executors is 0":    func(r *Recipe) { r.Network.Executors = 0 },
 		"width is 1":        func(r *Recipe) { r.Network.Width = 1 },
+		"gradient on 0":     func(r *Recipe) { r.GradientJobs = 0 },
+		"iterations is 0":   func(r *Recipe) { r.Gradient.Iterations = 0 },
 	} {
 		r, err := NewRecipe("best", body, netllm.BodySpec{}, 1)
 		if err != nil {

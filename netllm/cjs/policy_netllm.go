@@ -28,6 +28,7 @@ type Learned struct {
 
 	wanted float64
 	asked  int
+	logp   float64 // of the last decision, if it was drawn
 
 	// Of windows of several decisions: the tokens of past ones, before their normalisation, the oldest first, and how many of the
 	// last one's the body has not seen: its action's.
@@ -96,12 +97,14 @@ func (p *Learned) Decide(o *Observation) (Action, error) {
 	if err != nil {
 		return Action{}, err
 	}
+	p.logp = p.chooser.logp
 	chosen := p.timed(n.chosenRows(c, &p.graph, e, p.nodes[at:at+1]))
 	most := n.most(o, o.Nodes[o.Schedulable[at]].Job)
 	count, err := p.choose(n.executorHead.Forward(c, p.feed(chosen)), most, "number of executors")
 	if err != nil {
 		return Action{}, err
 	}
+	p.logp += p.chooser.logp
 	if err := p.remember(rows, chosen, at, count); err != nil {
 		return Action{}, err
 	}
@@ -112,6 +115,9 @@ func (p *Learned) Decide(o *Observation) (Action, error) {
 	}
 	return a, nil
 }
+
+// likelihood implements likely.
+func (p *Learned) likelihood() float64 { return p.logp }
 
 // behindPast makes room in the body's cache for so many tokens more and returns rows with those of past decisions in front that
 // the cache lacks. As published, a window's number of past decisions is seen, and the present one.

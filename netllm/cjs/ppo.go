@@ -91,10 +91,15 @@ type ppo struct {
 // PPO trains a network on episodes of its own. sequences returns those of an iteration, from 0 on; workers play at a time,
 // 0 being one per processor. each, if not nil, is told after every iteration. Cancelling ctx ends it with its error.
 func (d *DecimaNetwork) PPO(ctx context.Context, b ops.Backend, f PPOConfig, workers int, sequences func(iteration int) ([]*Sequence, error), each func(PPOProgress)) error {
-	return trainPPO(ctx, b, d, f, workers, sequences, each)
+	return trainPPO(ctx, b, d, f, workers, sequences, func(p PPOProgress) error {
+		if each != nil {
+			each(p)
+		}
+		return nil
+	})
 }
 
-func trainPPO(ctx context.Context, b ops.Backend, l learner, f PPOConfig, workers int, sequences func(iteration int) ([]*Sequence, error), each func(PPOProgress)) error {
+func trainPPO(ctx context.Context, b ops.Backend, l learner, f PPOConfig, workers int, sequences func(iteration int) ([]*Sequence, error), each func(PPOProgress) error) error {
 	if err := f.Validate(); err != nil {
 		return err
 	}
@@ -124,18 +129,22 @@ func trainPPO(ctx context.Context, b ops.Backend, l learner, f PPOConfig, worker
 		if p.KL, p.Entropy, err = t.learn(ctx, t.samples(episodes), scale); err != nil {
 			return err
 		}
-		if each != nil {
-			each(p)
+		if err := each(p); err != nil {
+			return err
 		}
 	}
 	return nil
 }
+
+// likely is a policy that draws and can tell how likely its last decision was.
+type likely interface{ likelihood() float64 }
 
 // episode is what was played.
 type episode struct {
 	sequence int
 	pool     *Pool
 	times    []float64 // of the decisions, ms, and of the end
+	logp     []float64 // of the decisions
 	returns  []float64
 	jct      []float64 // of the jobs that were completed, s
 }
@@ -191,7 +200,7 @@ func (e *episode) play(ctx context.Context, env *Env, p Policy, s *Sequence, lim
 			return err
 		}
 		e.pool.add(o, a, 0, e.sequence)
-		e.times = append(e.times, o.Time)
+		e.times, e.logp = append(e.times, o.Time), append(e.logp, p.(likely).likelihood())
 		step, err := env.Step(a)
 		if err != nil {
 			return err
@@ -241,7 +250,7 @@ func (t *ppo) samples(episodes []*episode) []sample {
 					mean, n = mean+other.at(e.times[i]), n+1
 				}
 			}
-			list = append(list, sample{e: e, i: i, advantage: r - mean/n})
+			list = append(list, sample{e: e, i: i, advantage: r - mean/n, logp: e.logp[i]})
 			all = append(all, r-mean/n)
 		}
 	}
@@ -273,11 +282,6 @@ const ppoPass = 64
 // entropy, of the last epoch.
 func (t *ppo) learn(ctx context.Context, list []sample, scale float32) (kl, entropy float64, err error) {
 	f := t.config
-	for part := range slices.Chunk(list, ppoPass) {
-		if _, err := t.pass(part, nil); err != nil {
-			return 0, 0, err
-		}
-	}
 	for range f.Epochs {
 		t.rng.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
 		kl, entropy = 0, 0
@@ -287,7 +291,7 @@ func (t *ppo) learn(ctx context.Context, list []sample, scale float32) (kl, entr
 			}
 			var sum passed
 			for part := range slices.Chunk(batch, ppoPass) {
-				p, err := t.pass(part, &weights{1 / float64(len(batch)), f.Clip, f.Entropy})
+				p, err := t.pass(part, weights{1 / float64(len(batch)), f.Clip, f.Entropy})
 				if err != nil {
 					return 0, 0, err
 				}

@@ -15,10 +15,9 @@ type weights struct{ each, clip, entropy float64 }
 // passed are sums over decisions.
 type passed struct{ kl, entropy float64 }
 
-// pass sends decisions through the network. Without weights it notes how likely each is. With them it adds the
-// gradient of the loss, which is known by the scores in closed form: the loss that the tape sees is the scores' product with
+// pass sends decisions through the network and adds the gradient of the loss, which is known by the scores in closed form: the loss that the tape sees is the scores' product with
 // it, taken as constant.
-func (t *ppo) pass(part []sample, w *weights) (passed, error) {
+func (t *ppo) pass(part []sample, w weights) (passed, error) {
 	states, actions := make([]*Observation, len(part)), make([]Action, len(part))
 	for i, s := range part {
 		states[i] = &Observation{}
@@ -44,12 +43,6 @@ func (t *ppo) pass(part []sample, w *weights) (passed, error) {
 			first[0], first[1] = first[0]+nStages[i], first[1]+nExecutors[i]
 		}
 		return stages, executors, gradients
-	}
-	if w == nil {
-		c := ops.NewContext(t.b)
-		defer c.Arena.Free()
-		compute(c)
-		return sum, failed
 	}
 	_, err := t.trainer.Accumulate(1, func(c *ops.Context) tensor.Tensor {
 		stages, executors, gradients := compute(c)
@@ -95,14 +88,10 @@ func (c choices) likelihood() (p []float64, entropy, logp float64) {
 
 // learn writes the gradients of a decision's loss by its scores, those of stages and those of executors: the clipped
 // ratio of its probability to that when it was played times its advantage, and its entropy over the log of the number of
-// choices. Without weights it notes how likely the decision is.
-func (c choices) learn(executors choices, s *sample, w *weights, sum *passed, gStages, gExecutors []float32) {
+// choices.
+func (c choices) learn(executors choices, s *sample, w weights, sum *passed, gStages, gExecutors []float32) {
 	p, h, logp := c.likelihood()
 	q, k, logq := executors.likelihood()
-	if w == nil {
-		s.logp = logp + logq
-		return
-	}
 	change := logp + logq - s.logp
 	ratio := math.Exp(change)
 	sum.kl += ratio - 1 - change // Schulman's estimate

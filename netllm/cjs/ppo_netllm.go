@@ -5,18 +5,77 @@ package cjs
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math"
 
+	"netllm/netllm"
 	"netllm/ops"
 	"netllm/tensor"
 )
 
-// PPO trains the adapter on episodes of its own, in which it draws its decisions, see [DecimaNetwork.PPO]. Its windows must have
-// one decision. open is as in [Adapter.Factory].
-func (a *Adapter) PPO(ctx context.Context, b ops.Backend, f PPOConfig, workers int, open func() ops.Backend, sequences func(iteration int) ([]*Sequence, error), each func(PPOProgress)) error {
-	if a.Network.Config.Window != 1 {
-		return errors.New("cjs: ppo: the network remembers decisions, which is not supported")
+// ImproveOptions is what policy-gradient steps need.
+type ImproveOptions struct {
+	Valid []*Sequence // as in [TrainOptions]; the weights before the first step count, too
+
+	// Own returns the sequences of an iteration, from 0 on.
+	Own func(iteration int) ([]*Sequence, error)
+
+	// Open and Workers are as in [TrainOptions].
+	Open    func() ops.Backend
+	Workers int
+
+	// Each, if not nil, is told after every iteration, with the mean job completion time of the validation sequences where it was
+	// just measured, else NaN, and the smallest so far.
+	Each func(p PPOProgress, valid, best float64)
+}
+
+// Improve takes the recipe's policy-gradient steps: the adapter plays episodes in which it draws its decisions, and makes those that
+// turned out well more likely, see [DecimaNetwork.PPO]. It ends with those weights that were best on the validation sequences.
+func (a *Adapter) Improve(ctx context.Context, b ops.Backend, opt ImproveOptions) error {
+	r := a.Recipe
+	if err := r.Validate(); err != nil {
+		return err
 	}
-	return trainPPO(ctx, b, adapterLearner{a, workers, open}, f, workers, sequences, each)
+	switch {
+	case r.Gradient == nil:
+		return fmt.Errorf("cjs: recipe %q has no policy-gradient steps", r.Name)
+	case len(opt.Valid) == 0 || opt.Own == nil:
+		return errors.New("cjs: policy gradient: without sequences")
+	case r.Network.Window != 1:
+		return errors.New("cjs: policy gradient: the network remembers decisions, which is not supported")
+	}
+	best, kept := math.NaN(), [][]float32(nil)
+	look := func() (float64, error) {
+		score, err := Evaluate(ctx, a.Factory("validation", opt.Workers, opt.Open), opt.Valid, EvalOptions{Workers: opt.Workers, Seed: r.Seed})
+		if err != nil {
+			return 0, err
+		}
+		if !(score.Mean >= best) { // the first, too
+			best = score.Mean
+			kept, err = netllm.Snapshot(b, a.Trained())
+		}
+		return score.Mean, err
+	}
+	if _, err := look(); err != nil {
+		return err
+	}
+	err := trainPPO(ctx, b, adapterLearner{a, opt.Workers, opt.Open}, *r.Gradient, opt.Workers, opt.Own, func(p PPOProgress) error {
+		valid := math.NaN()
+		if p.Iteration%r.GradientValid == 0 || p.Iteration == p.Iterations {
+			var err error
+			if valid, err = look(); err != nil {
+				return err
+			}
+		}
+		if opt.Each != nil {
+			opt.Each(p, valid, best)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return netllm.Restore(b, a.Trained(), kept)
 }
 
 // adapterLearner is an adapter as a learner.

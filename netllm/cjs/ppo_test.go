@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"netllm/netllm"
 	"netllm/ops"
 )
 
@@ -13,7 +14,7 @@ func TestPPOGradient(t *testing.T) {
 	stages, executors := []float32{0.3, -1, 0.8, 0.1}, []float32{-0.2, 0.5, 1.1}
 	for _, advantage := range []float64{1.5, -0.7} {
 		for _, played := range []float64{-2.2, -2.6, -1.2} { // about as likely as now, less, more
-			w := &weights{0.25, 0.2, 0.3}
+			w := weights{0.25, 0.2, 0.3}
 			loss := func() float64 {
 				_, h, p := choices{stages, 2}.likelihood()
 				_, k, q := choices{executors, 0}.likelihood()
@@ -50,7 +51,7 @@ func TestPPOGradient(t *testing.T) {
 func TestPPOAdvantages(t *testing.T) {
 	made := func(sequence int, times, rewards []float64) *episode {
 		p := &Pool{Rewards: rewards, Stage: make([]int32, len(rewards))}
-		return &episode{sequence: sequence, pool: p, times: times}
+		return &episode{sequence: sequence, pool: p, times: times, logp: make([]float64, len(rewards))}
 	}
 	list := []*episode{made(0, []float64{0, 10, 20}, []float64{-2, -4}), made(0, []float64{0, 20, 40}, []float64{-6, -2}), made(1, []float64{0, 5}, []float64{-100})}
 	samples := (&ppo{}).samples(list)
@@ -117,5 +118,63 @@ func TestPPOLearns(t *testing.T) {
 	err := NewDecimaNetwork(b, 1).PPO(t.Context(), b, f, 1, nil, nil)
 	if err == nil || !strings.Contains(err.Error(), "rollouts is 1, want 2 or more") {
 		t.Errorf("one rollout: got %v", err)
+	}
+}
+
+// Policy-gradient steps make an adapter better on sequences that it did not play, or leave it as it was, and do the same again
+// from the same seed.
+func TestImprove(t *testing.T) {
+	b := ops.NewCPU(1)
+	defer b.Close()
+	body := tinyBody(t, b, 64)
+	valid := madeSequences(t, 3, 15, 500)
+	open := func() ops.Backend { return ops.NewCPU(1) }
+	improve := func(iterations int, rate float32) (before, after float64) {
+		r, err := NewRecipe("best", body, netllm.BodySpec{Kind: netllm.PretrainedBody}, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Network = networks["best"]
+		r.Gradient.Iterations, r.Gradient.Epochs, r.Gradient.Batches, r.Gradient.LearningRate, r.GradientValid = iterations, 2, 4, rate, 1
+		a, err := NewAdapter(b, body, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		looks := 0
+		err = a.Improve(t.Context(), b, ImproveOptions{Valid: valid, Open: open, Workers: 2,
+			Own: func(i int) ([]*Sequence, error) { return madeSequences(t, r.Gradient.Sequences, 15, uint64(10*i)), nil },
+			Each: func(p PPOProgress, v, best float64) {
+				if looks++; !(v >= best) || p.Iteration != looks {
+					t.Errorf("iteration %d: %v, the best %v", p.Iteration, v, best)
+				}
+				after = best
+			},
+		})
+		if err != nil || looks != iterations {
+			t.Fatalf("%d looks, %v", looks, err)
+		}
+		score, err := Evaluate(t.Context(), a.Factory("netllm", 1, open), valid, EvalOptions{Seed: r.Seed})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if score.Mean != after {
+			t.Errorf("ended with weights of %v, the best have %v", score.Mean, after)
+		}
+		untrained, err := NewAdapter(b, body, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if score, err = Evaluate(t.Context(), untrained.Factory("netllm", 1, open), valid, EvalOptions{Seed: r.Seed}); err != nil {
+			t.Fatal(err)
+		}
+		return score.Mean, after
+	}
+	before, after := improve(6, 1e-2)
+	t.Logf("%.2f s before, %.2f s after", before, after)
+	if !(after < before) {
+		t.Errorf("got %.2f s, %.2f before", after, before)
+	}
+	if before, after := improve(1, 10); after > before {
+		t.Errorf("weights that were spoiled are kept: %v, %v before", after, before)
 	}
 }

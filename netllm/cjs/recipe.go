@@ -30,6 +30,12 @@ type Recipe struct {
 	Rounds        int `json:"rounds,omitempty"`
 	RoundEpisodes int `json:"round_episodes,omitempty"`
 
+	// Gradient are the policy-gradient steps that follow, on sequences of GradientJobs jobs, with a look at the validation
+	// sequences every GradientValid iterations, see [Adapter.Improve].
+	Gradient      *PPOConfig `json:"policy_gradient,omitempty"`
+	GradientJobs  int        `json:"policy_gradient_jobs,omitempty"`
+	GradientValid int        `json:"policy_gradient_valid_every,omitempty"`
+
 	ClipEach bool    `json:"clip_each"` // clip after each pass, not once per step
 	MaxNorm  float32 `json:"max_norm"`
 	Average  float64 `json:"average,omitempty"` // share of the old mean in the running mean of weights, per step; 0: no mean
@@ -72,6 +78,9 @@ func NewRecipe(name string, body transformer.Adaptable, spec netllm.BodySpec, se
 		if r.LoRA != nil {
 			r.LoRA.Dropout, r.LoRA.Alpha = 0, float64(r.LoRA.Rank)
 		}
+		f := DefaultPPO()
+		f.Iterations, f.Epochs, f.Batches, f.LearningRate, f.Entropy, f.HalveEvery, f.Seed = 20, 1, 8, 6e-4, 0, 0, seed
+		r.Gradient, r.GradientJobs, r.GradientValid = &f, 100, 5
 		return r, nil
 	}
 	return Recipe{}, fmt.Errorf("cjs: unknown recipe %q, known: %q", name, Recipes)
@@ -89,6 +98,12 @@ func (r Recipe) Validate() error {
 	}{{"windows", r.Windows, 1}, {"batch", r.Batch, 1}, {"accumulate", r.Accumulate, 1}, {"valid_every", r.ValidEvery, 1}, {"rounds", r.Rounds, 0}, {"round_episodes", r.RoundEpisodes, min(r.Rounds, 1)}} {
 		if f.v < f.low {
 			errs = append(errs, fmt.Errorf("cjs: recipe: %s is %d", f.name, f.v))
+		}
+	}
+	if r.Gradient != nil {
+		errs = append(errs, r.Gradient.Validate())
+		if r.GradientJobs < 1 || r.GradientValid < 1 {
+			errs = append(errs, fmt.Errorf("cjs: recipe: policy gradient on %d jobs, a look every %d iterations", r.GradientJobs, r.GradientValid))
 		}
 	}
 	if !(r.LearningRate > 0) || !(r.WeightDecay >= 0) || r.WarmUp < 0 || !(r.MaxNorm >= 0) || !(r.Average >= 0 && r.Average < 1) {

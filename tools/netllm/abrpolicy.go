@@ -3,7 +3,6 @@
 package main
 
 import (
-	"errors"
 	"math"
 	"slices"
 	"strings"
@@ -49,7 +48,6 @@ type learnedFlags struct {
 
 func (l *learnedFlags) add(cmd *cobra.Command) {
 	l.model.add(cmd)
-	l.model.addBody(cmd)
 	cmd.Flags().StringVar(&l.adapter, "adapter", "", "use the adapter in `DIR`, as adapt abr writes it, for policy netllm")
 	cmd.Flags().Float64Var(&l.quantile, "target-quantile", -1, "want the `Q`-quantile, 0 to 1, of the returns of the pool's episodes\n(default the largest return)")
 	cmd.Flags().Lookup("target-quantile").DefValue = "0" // the help has its own words for the default
@@ -86,28 +84,26 @@ func (l *learnedFlags) factories(policies []string, seed uint64, used cli.Used) 
 
 // open loads model and adapter.
 func (l *learnedFlags) open(used cli.Used) (abr.Factory, func(), error) {
-	b, err := used.Open()
+	r, err := abr.ReadRecipe(l.adapter)
 	if err != nil {
 		return abr.Factory{}, nil, err
 	}
-	fail := func(err error) (abr.Factory, func(), error) { return abr.Factory{}, nil, errors.Join(err, b.Close()) }
-	m, err := l.model.open(b)
+	b, err := openBody(used.Open, &l.model, r.Body)
 	if err != nil {
-		return fail(err)
+		return abr.Factory{}, nil, err
 	}
-	adapter, err := abr.LoadAdapter(b, m, l.adapter)
+	adapter, err := abr.LoadAdapter(b, b.body, l.adapter)
 	if err != nil {
-		return fail(errors.Join(err, m.Close()))
+		b.close()
+		return abr.Factory{}, nil, err
 	}
 	target := adapter.Cond.MaxReturn
 	if l.quantile >= 0 {
 		if target, err = adapter.Cond.Quantile(l.quantile); err != nil {
-			return fail(errors.Join(cli.Usage(err), m.Close()))
+			b.close()
+			return abr.Factory{}, nil, cli.Usage(err)
 		}
 	}
-	open, workers := used.Worker(b)
-	return adapter.Factory(learnedPolicy, target, workers, open), func() {
-		m.Close()
-		b.Close()
-	}, nil
+	open, workers := used.Worker(b.Backend)
+	return adapter.Factory(learnedPolicy, target, workers, open), b.close, nil
 }

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"netllm/netllm"
 	"netllm/ops"
 	"netllm/tools/internal/cli"
@@ -32,16 +34,33 @@ func readyToAdapt(dev *cli.Device, flags *cli.Flags, out string) (cli.Used, erro
 	return used, flags.CheckJSON()
 }
 
+// bodyFlag is --body.
+type bodyFlag struct{ text string }
+
+func (f *bodyFlag) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.text, "body", string(netllm.PretrainedBody), "put `BODY` between encoder and heads: pretrained (frozen), or, as a control,\n"+
+		"random[:SEED] (frozen), trained[:SEED] (random, all of it trained), none,\nattention[:SEED] (one trained layer)")
+}
+
+func (f *bodyFlag) spec() (netllm.BodySpec, error) {
+	spec, err := netllm.ParseBody(f.text)
+	if err != nil {
+		return spec, cli.Usagef("--%w", err)
+	}
+	return spec, nil
+}
+
 // adaptable is a backend with a body on it.
 type adaptable struct {
 	ops.Backend
+	model transformer.Model // that the body is, or has the shape of
 	body  transformer.Adaptable
 	close func()
 }
 
-// openBody opens what an adaptation computes on, the model and the body that spec makes of it.
-func openBody(used cli.Used, m *modelFlags, spec netllm.BodySpec) (*adaptable, error) {
-	b, err := used.OpenPinned()
+// openBody opens a backend, the model on it, and the body that spec makes of that.
+func openBody(open func() (ops.Backend, error), m *modelFlags, spec netllm.BodySpec) (*adaptable, error) {
+	b, err := open()
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +72,7 @@ func openBody(used cli.Used, m *modelFlags, spec netllm.BodySpec) (*adaptable, e
 	if err != nil {
 		return nil, errors.Join(err, model.Close(), b.Close())
 	}
-	return &adaptable{b, body, func() {
+	return &adaptable{b, model, body, func() {
 		closeBody()
 		model.Close()
 		b.Close()

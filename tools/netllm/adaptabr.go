@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,13 +22,19 @@ import (
 
 // adaptABR holds the flags of adapt abr.
 type adaptABR struct {
-	flags  cli.Flags
-	dev    cli.Device
-	model  modelFlags
-	pool   string
-	out    string
-	recipe string
-	epochs int
+	flags   cli.Flags
+	dev     cli.Device
+	model   modelFlags
+	body    bodyFlag
+	data    abrFlags
+	pool    string
+	out     string
+	recipe  string
+	epochs  int
+	windows int
+	rounds  int
+	own     int // sessions in a round
+	rate    float64
 }
 
 // adaptResult is what adapt --json prints.
@@ -45,6 +53,9 @@ type adaptResult struct {
 	Parameters int              `json:"parameters"` // trained
 	Seconds    float64          `json:"seconds"`
 	Loss       []curvePoint     `json:"loss"`
+	Decisions  int              `json:"decisions,omitempty"`       // of the pool and of rounds of relabelling
+	Valid      []curvePoint     `json:"validation,omitempty"`      // mean QoE
+	Best       float64          `json:"best_validation,omitempty"` // mean QoE
 	Command    string           `json:"command"`
 
 	// BaseSHA256 is the hash of the frozen weights, the same before and
@@ -58,22 +69,32 @@ func newAdaptABR(line string) *cobra.Command {
 		Use:   "abr --out DIR",
 		Short: "Learn an adaptive bitrate policy from a pool",
 		Long: "Adapt abr trains an adapter - low-rank matrices, encoder, head - around a frozen\n" +
-			"language model to act as a pool's episodes of high return do, and writes it to a\n" +
-			"folder. Recipe paper is the published training, scaled to the model; best is this\n" +
-			"project's own.",
+			"language model and writes it to a folder. Recipe paper is the published training, scaled\n" +
+			"to the model, and offline this project's: both learn to act as a pool's episodes of high\n" +
+			"return do. Recipe best learns what a planner that knows the traces holds every quality to\n" +
+			"be worth: in the states of the pool (collect abr --values), and then in those that the\n" +
+			"policy gets into by itself on the traces; every seventh trace is held out, and the weights\n" +
+			"kept that are best there.",
 		Example: "  netllm adapt abr --model stories260k-f32.gguf --pool pool.safetensors --out run/abr\n" +
-			"  netllm adapt abr --model stories260k-f32.gguf --pool pool.safetensors --out run/control --body random",
+			"  netllm adapt abr --model stories260k-f32.gguf --pool pool.safetensors --out run/control --recipe offline --body random",
 		Args: cli.NoArgs,
 		RunE: cli.Action(func(cmd *cobra.Command, _ []string) error { return a.run(cmd, line) }),
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
 	a.model.add(cmd)
-	a.model.addBody(cmd)
-	fs.StringVar(&a.pool, "pool", "", "learn from `POOL`, as collect abr writes it (default: what\nquickstart collects, on generated data)")
+	a.body.add(cmd)
+	fs.StringVar(&a.pool, "pool", "", "learn from `POOL`, as collect abr writes it (default, but for recipe\nbest: what quickstart collects, on generated data)")
 	fs.StringVar(&a.out, "out", "", "write the adapter to the folder `DIR`")
 	fs.StringVar(&a.recipe, "recipe", "best", "train as `NAME` says: "+strings.Join(abr.Recipes, " or "))
-	fs.IntVar(&a.epochs, "epochs", 0, "go over the pool `N` times (default the recipe's)")
+	fs.IntVar(&a.epochs, "epochs", 0, "go over the pool `N` times (default the recipe's; not best)")
+	fs.IntVar(&a.windows, "windows", 0, "draw `N` decisions in all (default the recipe's; best only)")
+	fs.IntVar(&a.rounds, "rounds", -1, "label own states `N` times (default the recipe's; best only)")
+	fs.Lookup("rounds").DefValue = "0" // the help has its own words for the default
+	fs.IntVar(&a.own, "round-sessions", 0, "of `N` sessions each time (default the recipe's; best only)")
+	fs.Float64Var(&a.rate, "learning-rate", 0, "train at `RATE` (default the recipe's)")
+	a.data.add(cmd, "video1", "fcc-train")
+	a.flags.AddData(cmd)
 	a.flags.AddSeed(cmd, 1)
 	a.dev.AddFlags(cmd)
 	a.flags.AddJSON(cmd)
@@ -81,29 +102,69 @@ func newAdaptABR(line string) *cobra.Command {
 }
 
 func (a *adaptABR) run(cmd *cobra.Command, line string) error {
-	if a.epochs < 0 {
+	spec, err := a.body.spec()
+	switch {
+	case a.epochs < 0:
 		return cli.Usagef("--epochs %d: want 1 or more", a.epochs)
+	case a.windows < 0:
+		return cli.Usagef("--windows %d: want 1 or more", a.windows)
+	case a.rounds < -1 || a.own < 0:
+		return cli.Usagef("--rounds %d, --round-sessions %d: want 0 or more", a.rounds, a.own)
+	case !(a.rate >= 0) || math.IsInf(a.rate, 0):
+		return cli.Usagef("--learning-rate %v: want a positive number", a.rate)
+	case err != nil:
+		return err
 	}
 	if err := checkRecipe(a.recipe, abr.Recipes); err != nil {
 		return err
+	}
+	values := !slices.Contains(offlineRecipes, a.recipe)
+	switch {
+	case values && (a.pool == "" || a.epochs > 0):
+		return cli.Usagef("recipe %s needs --pool and has no --epochs", a.recipe)
+	case !values && (a.windows > 0 || a.rounds >= 0 || a.own > 0):
+		return cli.Usagef("--windows, --rounds and --round-sessions belong to recipe best")
 	}
 	used, err := readyToAdapt(&a.dev, &a.flags, a.out)
 	if err != nil {
 		return err
 	}
-	b, err := used.OpenPinned()
+	b, err := openBody(used.OpenPinned, &a.model, spec)
 	if err != nil {
 		return err
 	}
-	defer b.Close()
-	m, err := a.model.open(b)
-	if err != nil {
-		return err
-	}
-	defer m.Close()
+	defer b.close()
 	var pool *netllm.Pool
 	if a.pool != "" {
 		if pool, err = netllm.ReadPool(a.pool, "abr"); err != nil {
+			return err
+		}
+		if values && pool.Values == nil {
+			return fmt.Errorf("%s: no planner's values, which recipe %s learns: collect abr --values notes them", a.pool, a.recipe)
+		}
+	}
+	r, err := abr.NewRecipe(a.recipe, b.body, spec, a.flags.Seed)
+	if err != nil {
+		return err
+	}
+	fill(&a.rate, float64(r.LearningRate))
+	r.LearningRate = float32(a.rate)
+	if a.epochs > 0 {
+		r.Epochs = a.epochs
+	}
+	var opt abr.ValuesOptions
+	if values {
+		fill(&a.windows, r.Windows)
+		fill(&a.own, r.RoundSessions)
+		if r.Windows, r.RoundSessions = a.windows, a.own; a.rounds >= 0 {
+			r.Rounds = a.rounds
+		}
+		data, err := a.data.open(&a.flags)
+		if err != nil {
+			return err
+		}
+		opt.Open, opt.Workers = used.Worker(b.Backend)
+		if err := data.teach(&opt, r); err != nil {
 			return err
 		}
 	}
@@ -113,21 +174,14 @@ func (a *adaptABR) run(cmd *cobra.Command, line string) error {
 			return err
 		}
 	}
-	r, err := abr.NewRecipe(a.recipe, m, a.flags.Seed)
+	adapter, result, err := trainABR(cmd.Context(), b, b.body, pool, r, opt, cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}
-	if a.epochs > 0 {
-		r.Epochs = a.epochs
-	}
-	adapter, result, err := trainABR(cmd.Context(), b, m, pool, r, cmd.ErrOrStderr())
-	if err != nil {
+	if err := adapter.Write(b, a.out, a.model.name(), a.flags.Force); err != nil {
 		return err
 	}
-	if err := adapter.Write(b, a.out, m, a.model.name(), a.flags.Force); err != nil {
-		return err
-	}
-	result.Model, result.Body, result.Adapter, result.Command = a.model.name(), a.model.body, a.out, line
+	result.Model, result.Body, result.Adapter, result.Command = a.model.name(), spec.String(), a.out, line
 	result.Device, result.CPU, result.Threads, result.Seed = used.Device, used.CPU, used.Threads, a.flags.Seed
 	result.Pool = describePool(a.pool, pool)
 	if _, err := fmt.Fprintf(a.flags.Results(cmd), "%s: %d parameters trained in %.1f s, loss %.4f\n",
@@ -138,7 +192,7 @@ func (a *adaptABR) run(cmd *cobra.Command, line string) error {
 }
 
 // trainABR trains an adapter around body and says how it went.
-func trainABR(ctx context.Context, b ops.Backend, body transformer.Adaptable, pool *netllm.Pool, r abr.Recipe, chatter io.Writer) (*abr.Adapter, *adaptResult, error) {
+func trainABR(ctx context.Context, b ops.Backend, body transformer.Adaptable, pool *netllm.Pool, r abr.Recipe, opt abr.ValuesOptions, chatter io.Writer) (*abr.Adapter, *adaptResult, error) {
 	adapter, err := abr.NewAdapter(b, body, pool, r)
 	if err != nil {
 		return nil, nil, err
@@ -147,21 +201,65 @@ func trainABR(ctx context.Context, b ops.Backend, body transformer.Adaptable, po
 	for _, p := range adapter.Params() {
 		result.Parameters += p.Value.Len()
 	}
-	fmt.Fprintf(chatter, "adapt: recipe %s, rank %d, window %d steps, %d epochs, %d parameters to train\n",
-		r.Name, r.LoRA.Rank, r.Network.Window, r.Epochs, result.Parameters)
+	fmt.Fprintf(chatter, "adapt: recipe %s, body %s, window %d steps, %d transitions, %d parameters to train\n",
+		r.Name, r.Body, r.Network.Window, pool.Len(), result.Parameters)
 	var losses curve
 	progress := steps{chatter: chatter}
 	defer progress.close()
-	began := time.Now()
-	result.BaseSHA256, err = keepFrozen(b, body, chatter, func() error {
+	train := func() error {
 		return adapter.Train(ctx, b, pool, func(p abr.Progress) {
 			losses.add(p.Step, p.Steps, p.Loss)
 			progress.set(p.Step, p.Steps, fmt.Sprintf("loss %.4f", losses.recent))
 		})
-	})
-	if err != nil {
+	}
+	if r.Windows > 0 {
+		opt.Each = func(p abr.ValuesProgress) {
+			losses.add(p.Step, p.Steps, p.Loss)
+			if !math.IsNaN(p.Valid) {
+				result.Valid = append(result.Valid, curvePoint{p.Step, p.Valid})
+				result.Best = p.Best
+			}
+			result.Decisions = p.Decisions
+			progress.set(p.Step, p.Steps, validNote(losses.recent, p.Best))
+		}
+		train = func() error { return adapter.TrainValues(ctx, b, pool, opt) }
+	}
+	began := time.Now()
+	if result.BaseSHA256, err = keepFrozen(b, body, chatter, train); err != nil {
 		return nil, nil, err
 	}
 	result.Seconds, result.Loss, result.Returns = time.Since(began).Seconds(), losses.points, adapter.Cond
 	return adapter, result, nil
+}
+
+// heldOut says how many traces there are to each that is held out.
+const heldOut = 7
+
+// parts splits the traces into those that are trained on and those by which weights are chosen.
+func (d *abrData) parts() (fit, held abr.TraceSet) {
+	fit.Name, held.Name = d.set.Name, d.set.Name
+	for i, t := range d.set.Traces {
+		if i%heldOut == heldOut/2 {
+			held.Traces = append(held.Traces, t)
+		} else {
+			fit.Traces = append(fit.Traces, t)
+		}
+	}
+	return fit, held
+}
+
+// teach fills in what learning values needs: sessions from random rows, of other traces for validation.
+func (d *abrData) teach(opt *abr.ValuesOptions, r abr.Recipe) (err error) {
+	const validSeed, perTrace = 5, 3
+	fit, held := d.parts()
+	opt.Video = d.video
+	if opt.Valid, err = held.Sessions(abr.Plan{Start: abr.StartRandom, Episodes: perTrace * len(held.Traces), Seed: validSeed}); err != nil {
+		return err
+	}
+	opt.Own = func(round int) ([]abr.Session, error) {
+		own, err := fit.Sessions(abr.Plan{Start: abr.StartRandom, Episodes: r.RoundSessions, Shuffle: true, Seed: r.Seed<<16 + uint64(round)})
+		abr.ByTrace(own)
+		return own, err
+	}
+	return nil
 }

@@ -13,7 +13,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"netllm/netllm"
 	"netllm/netllm/cjs"
 	"netllm/ops"
 	"netllm/tools/internal/cli"
@@ -26,7 +25,7 @@ type adaptCJS struct {
 	dev     cli.Device
 	data    cjsFlags
 	model   modelFlags
-	body    string
+	body    bodyFlag
 	pool    string
 	out     string
 	recipe  string
@@ -34,6 +33,8 @@ type adaptCJS struct {
 	windows int
 	rounds  int
 	rate    float64
+	from    string
+	steps   int // of the policy gradient
 }
 
 // defaultTeacher is the strongest rule.
@@ -58,6 +59,9 @@ type adaptCJSResult struct {
 	Loss       []curvePoint     `json:"loss"`
 	Valid      []curvePoint     `json:"validation"` // mean job completion time, s
 	Best       float64          `json:"best_validation"`
+	From       string           `json:"from,omitempty"`     // folder of the adapter that it began with
+	Played     []curvePoint     `json:"played,omitempty"`   // mean job completion time of policy-gradient iterations' episodes, s
+	Improved   []curvePoint     `json:"improved,omitempty"` // validation after policy-gradient iterations
 	Command    string           `json:"command"`
 
 	// BaseSHA256 is the hash of the frozen weights, the same before and after training.
@@ -73,7 +77,8 @@ func newAdaptCJS(line string) *cobra.Command {
 			"model to schedule as the policies of a pool do, and keeps the weights with the smallest mean\n" +
 			"job completion time on generated validation sequences. Recipe paper is the published\n" +
 			"training, scaled to the model; best is this project's own: between parts of the training\n" +
-			"the policy plays by itself, and a teacher says what it should have done.",
+			"the policy plays by itself, and a teacher says what it should have done; in the end it\n" +
+			"learns from its own episodes alone, by policy gradient.",
 		Example: "  netllm collect cjs --policy target --out pool.safetensors --data ../shared/data\n" +
 			"  netllm adapt cjs --model stories260k-f32.gguf --pool pool.safetensors --out run/cjs --data ../shared/data",
 		Args: cli.NoArgs,
@@ -82,8 +87,7 @@ func newAdaptCJS(line string) *cobra.Command {
 	fs := cmd.Flags()
 	fs.SortFlags = false
 	a.model.add(cmd)
-	fs.StringVar(&a.body, "body", string(netllm.PretrainedBody), "put `BODY` between encoder and heads: pretrained (frozen), or, as a control,\n"+
-		"random[:SEED] (frozen), trained[:SEED] (random, all of it trained), none,\nattention[:SEED] (one trained layer)")
+	a.body.add(cmd)
 	fs.StringVar(&a.pool, "pool", "", "learn from the pool in `POOL`, as collect cjs writes it")
 	fs.StringVar(&a.out, "out", "", "write the adapter to the folder `DIR`")
 	fs.StringVar(&a.recipe, "recipe", "best", "train as `NAME` says: "+strings.Join(cjs.Recipes, " or "))
@@ -92,6 +96,9 @@ func newAdaptCJS(line string) *cobra.Command {
 	fs.Lookup("rounds").DefValue = "0" // the help has its own words for the default
 	fs.StringVar(&a.teacher, "teacher", defaultTeacher, "have `POLICY` say what should have been done: "+strings.Join(cjs.PolicyNames(), ", "))
 	fs.Float64Var(&a.rate, "learning-rate", 0, "train at `RATE` (default the recipe's)")
+	fs.IntVar(&a.steps, "gradient-iterations", -1, "play and learn by policy gradient `N` times (default the recipe's)")
+	fs.Lookup("gradient-iterations").DefValue = "0" // as above
+	fs.StringVar(&a.from, "from", "", "begin with the adapter in `DIR`, which was trained to imitate, and only\ntake the policy-gradient steps")
 	a.data.addGenerated(cmd, 200, 50, 4)
 	a.flags.AddData(cmd)
 	a.flags.AddSeed(cmd, 1)
@@ -101,10 +108,12 @@ func newAdaptCJS(line string) *cobra.Command {
 }
 
 func (a *adaptCJS) run(cmd *cobra.Command, line string) error {
-	spec, err := netllm.ParseBody(a.body)
+	spec, err := a.body.spec()
 	switch {
-	case a.pool == "":
-		return cli.Usagef("--pool is needed")
+	case (a.pool == "") == (a.from == ""):
+		return cli.Usagef("either --pool or --from is needed")
+	case a.steps < -1:
+		return cli.Usagef("--gradient-iterations %d: want 0 or more", a.steps)
 	case a.windows < 0:
 		return cli.Usagef("--windows %d: want 1 or more", a.windows)
 	case a.rounds < -1:
@@ -112,7 +121,7 @@ func (a *adaptCJS) run(cmd *cobra.Command, line string) error {
 	case !(a.rate >= 0) || math.IsInf(a.rate, 0):
 		return cli.Usagef("--learning-rate %v: want a positive number", a.rate)
 	case err != nil:
-		return cli.Usagef("--%w", err)
+		return err
 	}
 	teacher, err := cjs.NewFactory(a.teacher, cjs.PolicyConfig{})
 	if err != nil {
@@ -129,15 +138,24 @@ func (a *adaptCJS) run(cmd *cobra.Command, line string) error {
 	if err != nil {
 		return err
 	}
-	pool, err := cjs.ReadPool(a.pool)
-	if err != nil {
-		return err
+	var pool *cjs.Pool
+	if a.pool != "" {
+		if pool, err = cjs.ReadPool(a.pool); err != nil {
+			return err
+		}
+	}
+	if a.from != "" {
+		r, err := cjs.ReadRecipe(a.from)
+		if err != nil {
+			return err
+		}
+		spec = r.Body
 	}
 	valid, err := data.generated(&a.data, a.data.sequences, validSeeds)
 	if err != nil {
 		return err
 	}
-	b, err := openBody(used, &a.model, spec)
+	b, err := openBody(used.OpenPinned, &a.model, spec)
 	if err != nil {
 		return err
 	}
@@ -151,19 +169,38 @@ func (a *adaptCJS) run(cmd *cobra.Command, line string) error {
 	if r.Windows, r.LearningRate = a.windows, float32(a.rate); a.rounds >= 0 {
 		r.Rounds = a.rounds
 	}
+	if r.Gradient != nil && a.steps > 0 {
+		r.Gradient.Iterations = a.steps
+	} else if a.steps == 0 {
+		r.Gradient = nil
+	}
 	used.Print(cmd.ErrOrStderr())
 	open, workers := used.Worker(b)
-	adapter, result, err := trainCJS(cmd.Context(), b, b.body, r, pool, cjs.TrainOptions{
-		Valid: valid, Teacher: teacher, Open: open, Workers: workers, Own: data.own(&a.data, r),
-	}, cmd.ErrOrStderr())
-	if err != nil {
+	train := cjsTraining{valid: valid, teacher: teacher, open: open, workers: workers, data: data, flags: &a.data, chatter: cmd.ErrOrStderr()}
+	var adapter *cjs.Adapter
+	var result *adaptCJSResult
+	if a.from != "" {
+		if adapter, err = cjs.LoadAdapter(b, b.body, a.from); err != nil {
+			return err
+		}
+		adapter.Recipe.Gradient, adapter.Recipe.GradientJobs, adapter.Recipe.GradientValid = r.Gradient, r.GradientJobs, r.GradientValid
+		result = &adaptCJSResult{Task: "cjs", Recipe: adapter.Recipe, Returns: adapter.Cond, From: a.from}
+		if result.BaseSHA256, err = b.body.Hash(b); err != nil {
+			return err
+		}
+	} else if adapter, result, err = train.imitate(cmd.Context(), b, b.body, r, pool); err != nil {
+		return err
+	} else {
+		result.Pool = describeCJSPool(a.pool, pool)
+	}
+	if err := train.improve(cmd.Context(), b, b.body, adapter, result); err != nil {
 		return err
 	}
 	if err := adapter.Write(b, a.out, a.model.name(), a.flags.Force); err != nil {
 		return err
 	}
 	result.Model, result.Body, result.Adapter, result.Command = a.model.name(), spec.String(), a.out, line
-	result.Device, result.CPU, result.Threads, result.Seed, result.Pool = used.Device, used.CPU, used.Threads, a.flags.Seed, describeCJSPool(a.pool, pool)
+	result.Device, result.CPU, result.Threads, result.Seed = used.Device, used.CPU, used.Threads, a.flags.Seed
 	if _, err := fmt.Fprintf(a.flags.Results(cmd), "%s: %d parameters trained on %d decisions in %.1f s, mean job completion time of the validation sequences %.3f s\n",
 		a.out, result.Parameters, result.Decisions, result.Seconds, result.Best); err != nil {
 		return err
@@ -171,10 +208,21 @@ func (a *adaptCJS) run(cmd *cobra.Command, line string) error {
 	return a.flags.WriteJSON(cmd, result)
 }
 
-// trainCJS trains an adapter around body and says how it went, in the end and, if chatter is not nil, on the way.
-func trainCJS(ctx context.Context, b ops.Backend, body transformer.Adaptable, r cjs.Recipe, pool *cjs.Pool, opt cjs.TrainOptions, chatter io.Writer) (*cjs.Adapter, *adaptCJSResult, error) {
-	if chatter == nil {
-		chatter = io.Discard
+// cjsTraining is what trainings share.
+type cjsTraining struct {
+	valid   []*cjs.Sequence
+	teacher cjs.Factory
+	open    func() ops.Backend
+	workers int
+	data    *cjsData
+	flags   *cjsFlags
+	chatter io.Writer // or nil
+}
+
+// imitate trains an adapter around body and says how it went, in the end and, if there is somebody to tell, on the way.
+func (t *cjsTraining) imitate(ctx context.Context, b ops.Backend, body transformer.Adaptable, r cjs.Recipe, pool *cjs.Pool) (*cjs.Adapter, *adaptCJSResult, error) {
+	if t.chatter == nil {
+		t.chatter = io.Discard
 	}
 	adapter, err := cjs.NewAdapter(b, body, r)
 	if err != nil {
@@ -184,12 +232,12 @@ func trainCJS(ctx context.Context, b ops.Backend, body transformer.Adaptable, r 
 	for _, p := range adapter.Trained() {
 		result.Parameters += p.Value.Len()
 	}
-	fmt.Fprintf(chatter, "adapt: recipe %s, body %s, %d decisions, %d rounds of relabelling, %d parameters to train\n", r.Name, r.Body, pool.Len(), r.Rounds, result.Parameters)
+	fmt.Fprintf(t.chatter, "adapt: recipe %s, body %s, %d decisions, %d rounds of relabelling, %d parameters to train\n", r.Name, r.Body, pool.Len(), r.Rounds, result.Parameters)
 	var losses curve
-	progress := steps{chatter: chatter}
+	progress := steps{chatter: t.chatter}
 	defer progress.close()
 	began := time.Now()
-	opt.Each = func(p cjs.Progress) {
+	each := func(p cjs.Progress) {
 		losses.add(p.Step, p.Steps, p.Loss)
 		if !math.IsNaN(p.Valid) {
 			result.Valid = append(result.Valid, curvePoint{p.Step, p.Valid})
@@ -198,10 +246,39 @@ func trainCJS(ctx context.Context, b ops.Backend, body transformer.Adaptable, r 
 		result.Decisions = p.Decisions
 		progress.set(p.Step, p.Steps, validNote(losses.recent, p.Best))
 	}
-	result.BaseSHA256, err = keepFrozen(b, body, chatter, func() error { return adapter.Train(ctx, b, pool, opt) })
+	result.BaseSHA256, err = keepFrozen(b, body, t.chatter, func() error {
+		return adapter.Train(ctx, b, pool, cjs.TrainOptions{Valid: t.valid, Teacher: t.teacher, Open: t.open, Workers: t.workers, Each: each, Own: t.data.own(t.flags, r)})
+	})
 	if err != nil {
 		return nil, nil, err
 	}
 	result.Seconds, result.Loss, result.Returns = time.Since(began).Seconds(), losses.points, adapter.Cond
 	return adapter, result, nil
+}
+
+// improve takes the recipe's policy-gradient steps, if it has any.
+func (t *cjsTraining) improve(ctx context.Context, b ops.Backend, body transformer.Adaptable, a *cjs.Adapter, result *adaptCJSResult) error {
+	f := a.Recipe.Gradient
+	if f == nil {
+		return nil
+	}
+	progress := cli.NewProgress(t.chatter, "policy gradient", "iterations", f.Iterations)
+	defer progress.Close()
+	began := time.Now()
+	_, err := keepFrozen(b, body, t.chatter, func() error {
+		return a.Improve(ctx, b, cjs.ImproveOptions{
+			Valid: t.valid, Open: t.open, Workers: t.workers,
+			Own: t.data.played(t.flags, a.Recipe),
+			Each: func(p cjs.PPOProgress, valid, best float64) {
+				result.Played = append(result.Played, curvePoint{p.Iteration, p.JCT})
+				if !math.IsNaN(valid) {
+					result.Improved = append(result.Improved, curvePoint{p.Iteration, valid})
+				}
+				result.Best = best
+				progress.Set(p.Iteration, fmt.Sprintf("mean JCT %.2f s, entropy %.3f, best validation %.3f", p.JCT, p.Entropy, best))
+			},
+		})
+	})
+	result.Seconds += time.Since(began).Seconds()
+	return err
 }

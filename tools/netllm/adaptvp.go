@@ -27,7 +27,7 @@ type adaptVP struct {
 	dev    cli.Device
 	data   vpFlags
 	model  modelFlags
-	body   string
+	body   bodyFlag
 	out    string
 	recipe string
 	epochs int
@@ -77,8 +77,7 @@ func newAdaptVP(line string) *cobra.Command {
 	fs := cmd.Flags()
 	fs.SortFlags = false
 	a.model.add(cmd)
-	fs.StringVar(&a.body, "body", string(netllm.PretrainedBody), "put `BODY` between encoder and head: pretrained (frozen), or, as a control,\n"+
-		"random[:SEED] (frozen), trained[:SEED] (random, all of it trained), none,\nattention[:SEED] (one trained layer)")
+	a.body.add(cmd)
 	a.data.addDataset(cmd, "jin2022", "\nand a splits.json that names train and valid")
 	fs.StringVar(&a.out, "out", "", "write the adapter to the folder `DIR`")
 	fs.StringVar(&a.recipe, "recipe", "best", "train as `NAME` says: "+strings.Join(vp.Recipes, " or "))
@@ -93,14 +92,14 @@ func newAdaptVP(line string) *cobra.Command {
 }
 
 func (a *adaptVP) run(cmd *cobra.Command, line string) error {
-	spec, err := netllm.ParseBody(a.body)
+	spec, err := a.body.spec()
 	switch {
 	case a.epochs < 0:
 		return cli.Usagef("--epochs %d: want 1 or more", a.epochs)
 	case !(a.rate >= 0) || math.IsInf(a.rate, 0):
 		return cli.Usagef("--learning-rate %v: want a positive number", a.rate)
 	case err != nil:
-		return cli.Usagef("--%w", err)
+		return err
 	}
 	if err := errors.Join(checkRecipe(a.recipe, vp.Recipes), a.images.check(a.images.encoder)); err != nil {
 		return err
@@ -113,7 +112,7 @@ func (a *adaptVP) run(cmd *cobra.Command, line string) error {
 	if err != nil {
 		return err
 	}
-	b, err := openBody(used, &a.model, spec)
+	b, err := openBody(used.OpenPinned, &a.model, spec)
 	if err != nil {
 		return err
 	}

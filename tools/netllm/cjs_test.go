@@ -66,13 +66,24 @@ func TestAdaptCJS(t *testing.T) {
 		adapter, record := filepath.Join(dir, recipe), filepath.Join(dir, recipe+".json")
 		args := []string{"adapt", "cjs", "--model", model, "--pool", pool, "--out", adapter, "--recipe", recipe, "--windows", "640", "--threads", "1", "--json", record}
 		if recipe == "best" {
-			args = append(args, "--rounds", "1")
+			args = append(args, "--rounds", "1", "--gradient-iterations", "2")
 		}
 		succeed(t, append(args, small...)...)
 		var made adaptCJSResult
 		readJSON(t, record, &made)
 		if made.Task != "cjs" || made.Best <= 0 || len(made.Valid) == 0 || made.Recipe.Name != recipe || (made.Decisions > collected.Transitions) != (recipe == "best") {
 			t.Errorf("%s: got %+v", recipe, made)
+		}
+		if recipe == "best" {
+			if len(made.Played) != 2 || len(made.Improved) != 1 || made.Best > min(made.Valid[len(made.Valid)-1].Loss, made.Improved[0].Loss) {
+				t.Errorf("policy gradient: got %+v", made)
+			}
+			more := filepath.Join(dir, "more")
+			succeed(t, append([]string{"adapt", "cjs", "--model", model, "--from", adapter, "--out", more, "--gradient-iterations", "1", "--threads", "1", "--json", record, "--force"}, small...)...)
+			readJSON(t, record, &made)
+			if made.From != adapter || len(made.Played) != 1 || made.Recipe.Windows != 640 {
+				t.Errorf("from %s: got %+v", adapter, made)
+			}
 		}
 		page := filepath.Join(dir, recipe+".html")
 		stdout, _ := succeed(t, append([]string{"eval", "cjs", "--policy", "fifo,target,netllm", "--model", model, "--adapter", adapter, "--runs", "2", "--report", page, "--json", "-"}, small...)...)
@@ -198,7 +209,7 @@ func TestCJSErrors(t *testing.T) {
 		{"report", "eval cjs --policy fifo --report " + pool + " --data " + data, "--force replaces it", 1},
 		{"no out", "collect cjs --policy fifo", "--out is needed", 2},
 		{"out", "collect cjs --policy fifo --out " + pool + " --data " + data, "--force replaces it", 1},
-		{"no pool", "adapt cjs --out x", "--pool is needed", 2},
+		{"no pool", "adapt cjs --out x", "either --pool or --from is needed", 2},
 		{"no pool file", "adapt cjs --out x --pool " + pool + " --data " + data, pool, 1},
 		{"recipe", "adapt cjs --out x --pool x --recipe fast", "want paper or best", 2},
 		{"no weights to begin with", "adapt decima --out " + dir + "/y --from " + pool + " --data " + data, pool, 1},

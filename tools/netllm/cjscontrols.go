@@ -243,10 +243,12 @@ func (c *cjsControls) train(ctx context.Context, b ops.Backend, r *cjsRun) error
 		return err
 	}
 	return r.labelled(c.model.withBody(b, r.Recipe.Body, func(body transformer.Adaptable) error {
-		adapter, result, err := trainCJS(ctx, b, body, r.Recipe, c.read, cjs.TrainOptions{
-			Valid: valid, Teacher: teacher, Open: func() ops.Backend { return b }, Workers: 1, Own: c.cjs.own(&c.data, r.Recipe),
-		}, nil)
+		train := cjsTraining{valid: valid, teacher: teacher, open: func() ops.Backend { return b }, workers: 1, data: c.cjs, flags: &c.data}
+		adapter, result, err := train.imitate(ctx, b, body, r.Recipe, c.read)
 		if err != nil {
+			return err
+		}
+		if err := train.improve(ctx, b, body, adapter, result); err != nil {
 			return err
 		}
 		r.Trained, r.Seconds, r.Best = result.Parameters, result.Seconds, result.Best

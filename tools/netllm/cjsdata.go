@@ -138,6 +138,15 @@ func (d *cjsData) own(f *cjsFlags, r cjs.Recipe) func(round int) ([]*cjs.Sequenc
 	}
 }
 
+// played returns the sequences of an iteration of the policy gradient.
+func (d *cjsData) played(f *cjsFlags, r cjs.Recipe) func(iteration int) ([]*cjs.Sequence, error) {
+	short := *f
+	short.jobs = min(f.jobs, r.GradientJobs)
+	return func(i int) ([]*cjs.Sequence, error) {
+		return d.generated(&short, r.Gradient.Sequences, ownSeeds+r.Seed<<20+1<<19+uint64(i*r.Gradient.Sequences))
+	}
+}
+
 // Seeds of generated sequences: those of evaluation follow --seed, those that are trained on or that weights are chosen by lie
 // far from these, and from each other.
 const (

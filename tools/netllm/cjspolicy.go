@@ -3,7 +3,6 @@
 package main
 
 import (
-	"errors"
 	"math"
 	"path/filepath"
 	"slices"
@@ -102,28 +101,15 @@ func (p *cjsPolicies) open(used cli.Used) (f cjs.Factory, done func(), err error
 	if err != nil {
 		return f, nil, err
 	}
-	b, err := used.Open()
+	b, err := openBody(used.Open, &p.model, r.Body)
 	if err != nil {
 		return f, nil, err
 	}
-	m, err := p.model.load(b)
+	a, err := cjs.LoadAdapter(b, b.body, p.adapter)
 	if err != nil {
-		return f, nil, errors.Join(err, b.Close())
-	}
-	body, closeBody, err := r.Body.Open(b, m)
-	if err != nil {
-		return f, nil, errors.Join(err, m.Close(), b.Close())
-	}
-	done = func() {
-		closeBody()
-		m.Close()
-		b.Close()
-	}
-	a, err := cjs.LoadAdapter(b, body, p.adapter)
-	if err != nil {
-		done()
+		b.close()
 		return f, nil, err
 	}
-	open, workers := used.Worker(b)
-	return a.Factory(learnedPolicy, workers, open), done, nil
+	open, workers := used.Worker(b.Backend)
+	return a.Factory(learnedPolicy, workers, open), b.close, nil
 }

@@ -26,6 +26,9 @@ type collectABR struct {
 	out      string
 	episodes int
 	noise    bool
+	values   bool
+	explore  float64
+	fit      bool
 }
 
 // collectResult is what collect --json prints.
@@ -66,6 +69,9 @@ func newCollectABR(line string) *cobra.Command {
 	fs.IntVar(&c.episodes, "episodes", 0, "play `N` sessions with each policy (default one per trace)")
 	c.data.add(cmd, "video1", "fcc-train")
 	fs.BoolVar(&c.noise, "noise", false, "multiply download times by random factors in [0.9, 1.1)")
+	fs.Float64Var(&c.explore, "explore", 0, "take any quality in a share of `P`, 0 to 1, of the decisions")
+	fs.BoolVar(&c.values, "values", false, "note what a planner that knows the trace holds every quality to be worth,\nfor adapt abr --recipe best")
+	fs.BoolVar(&c.fit, "without-held-out", false, "leave out the traces that adapt abr chooses weights by")
 	c.learned.add(cmd)
 	c.flags.AddData(cmd)
 	c.flags.AddSeed(cmd, evalSeed)
@@ -84,6 +90,9 @@ func (c *collectABR) run(cmd *cobra.Command, line string) error {
 	if c.episodes < 0 {
 		return cli.Usagef("--episodes %d: want 1 or more", c.episodes)
 	}
+	if !(c.explore >= 0 && c.explore <= 1) {
+		return cli.Usagef("--explore %v: want 0 to 1", c.explore)
+	}
 	used, err := c.dev.Resolve()
 	if err != nil {
 		return err
@@ -98,6 +107,10 @@ func (c *collectABR) run(cmd *cobra.Command, line string) error {
 	if err != nil {
 		return err
 	}
+	if c.fit {
+		fit, _ := data.parts()
+		data.set = &abr.TraceSet{Name: fit.Name, Traces: fit.Traces, StartRows: data.set.StartRows}
+	}
 	sums, err := data.hashes(&c.data)
 	if err != nil {
 		return err
@@ -108,14 +121,24 @@ func (c *collectABR) run(cmd *cobra.Command, line string) error {
 	if err != nil {
 		return err
 	}
+	if c.values {
+		abr.ByTrace(sessions)
+	}
 	factories, done, err := c.learned.factories(c.policies, c.flags.Seed, used)
 	if err != nil {
 		return err
 	}
 	defer done()
+	if c.explore > 0 {
+		for i := range factories {
+			if factories[i], err = abr.Exploring(factories[i], c.explore, c.flags.Seed+uint64(i)); err != nil {
+				return err
+			}
+		}
+	}
 	used.Print(cmd.ErrOrStderr())
 	pool, err := collectPool(cmd.Context(), factories, data.video, sessions,
-		abr.CollectOptions{Workers: used.Threads, Noise: c.noise, Seed: c.flags.Seed},
+		abr.CollectOptions{Workers: used.Threads, Noise: c.noise, Seed: c.flags.Seed, Values: c.values},
 		netllm.PoolMeta{Seeds: []uint64{c.flags.Seed}, Data: sums, Command: line}, cmd.ErrOrStderr())
 	if err != nil {
 		return err

@@ -84,7 +84,7 @@ func newGenerate() *cobra.Command {
 				return err
 			}
 			defer b.Close()
-			m, err := model.open(b)
+			m, err := model.load(b)
 			if err != nil {
 				return err
 			}

@@ -63,7 +63,7 @@ func TestCollectAdaptEval(t *testing.T) {
 		if collected.Transitions != 2*3*47 || collected.Episodes != 6 || !(collected.MinReward < collected.MeanReward && collected.MeanReward < collected.MaxReward) {
 			t.Errorf("collect: got %+v", collected)
 		}
-		succeed(t, "adapt", "abr", "--model", model, "--pool", pool, "--out", adapter, "--epochs", "1", "--threads", threads, "--force", "--json", record)
+		succeed(t, "adapt", "abr", "--model", model, "--pool", pool, "--out", adapter, "--recipe", "offline", "--epochs", "1", "--threads", threads, "--force", "--json", record)
 		sums = append(sums, folderSum(t, adapter))
 	}
 	if sums[0] != sums[1] {
@@ -78,7 +78,7 @@ func TestCollectAdaptEval(t *testing.T) {
 	}
 	var adapted adaptResult
 	readJSON(t, record, &adapted)
-	if adapted.Recipe.Epochs != 1 || adapted.Recipe.Name != "best" || adapted.Model != model || adapted.Parameters < 1000 || len(adapted.Loss) == 0 || adapted.Loss[0].Step != 1 || adapted.Pool.Transitions != 2*3*47 {
+	if adapted.Recipe.Epochs != 1 || adapted.Recipe.Name != "offline" || adapted.Model != model || adapted.Parameters < 1000 || len(adapted.Loss) == 0 || adapted.Loss[0].Step != 1 || adapted.Pool.Transitions != 2*3*47 {
 		t.Errorf("adapt: got %+v", adapted)
 	}
 
@@ -107,12 +107,11 @@ func TestCollectAdaptEval(t *testing.T) {
 		code int
 		want string
 	}{
-		{"adapter exists", []string{"adapt", "abr", "--model", model, "--pool", pool, "--out", adapter}, 1, "--force"},
+		{"adapter exists", []string{"adapt", "abr", "--model", model, "--pool", pool, "--recipe", "offline", "--out", adapter}, 1, "--force"},
 		{"pool exists", append([]string{"collect", "abr", "--policy", "bba", "--out", pool}, data...), 1, "--force"},
-		{"another body", append(eval, "--model", model, "--body", "random"), 1, "weights"},
 		{"another model", append(eval, "--model", gold.Spec(t, "llama_golden/tiny/tiny-f32.gguf")), 1, "weights"},
 		{"no adapter", append([]string{"eval", "abr", "--policy", "netllm", "--adapter", dir, "--model", model}, data...), 1, "netllm_adapter.json"},
-		{"no pool", []string{"adapt", "abr", "--model", model, "--pool", model, "--out", filepath.Join(dir, "x")}, 1, "bytes.gguf"},
+		{"no pool", []string{"adapt", "abr", "--model", model, "--pool", model, "--recipe", "offline", "--out", filepath.Join(dir, "x")}, 1, "bytes.gguf"},
 	} {
 		t.Run(c.name, func(t *testing.T) { badLine(t, c.code, c.want, c.args...) })
 	}
@@ -121,18 +120,58 @@ func TestCollectAdaptEval(t *testing.T) {
 	}
 }
 
-// TestRandomBody adapts a control and finds it again by its seed.
-func TestRandomBody(t *testing.T) {
+// TestBodies adapts the controls and finds them again.
+func TestBodies(t *testing.T) {
 	model, dir := byteModel(t), t.TempDir()
-	pool, adapter := filepath.Join(dir, "pool"), filepath.Join(dir, "adapter")
+	pool := filepath.Join(dir, "pool")
 	data := []string{"--video", "synth1", "--traces", "synth:n=1"}
 	succeed(t, append([]string{"collect", "abr", "--policy", "bba", "--out", pool, "--episodes", "2", "--start", "random", "--noise"}, data...)...)
-	succeed(t, "adapt", "abr", "--model", model, "--pool", pool, "--out", adapter, "--epochs", "1", "--body", "random:3")
-	eval := append([]string{"eval", "abr", "--policy", "netllm", "--adapter", adapter, "--model", model}, data...)
-	succeed(t, append(eval, "--body", "random:3")...)
-	badLine(t, 1, "weights", append(eval, "--body", "random:4")...)
-	badLine(t, 2, `--body "empty"`, append(eval, "--body", "empty")...)
-	badLine(t, 2, "is not a seed", append(eval, "--body", "random:x")...)
+	for _, body := range []string{"random:3", "trained:3", "none", "attention"} {
+		adapter := filepath.Join(dir, strings.TrimSuffix(body, ":3"))
+		succeed(t, "adapt", "abr", "--model", model, "--pool", pool, "--out", adapter, "--recipe", "offline", "--epochs", "1", "--body", body)
+		succeed(t, append([]string{"eval", "abr", "--policy", "netllm", "--adapter", adapter, "--model", model}, data...)...)
+	}
+	bad := []string{"adapt", "abr", "--model", model, "--pool", pool, "--out", filepath.Join(dir, "x"), "--body"}
+	badLine(t, 2, `body "empty"`, append(bad, "empty")...)
+	badLine(t, 2, "is not a seed", append(bad, "random:x")...)
+}
+
+// TestValues learns from a planner: on the pool's states, and on those of two rounds.
+func TestValues(t *testing.T) {
+	model, dir := byteModel(t), t.TempDir()
+	pool, adapter, record := filepath.Join(dir, "pool"), filepath.Join(dir, "adapter"), filepath.Join(dir, "adapt.json")
+	data := []string{"--video", "synth1", "--traces", "synth:n=8,max=3"}
+	succeed(t, append([]string{"collect", "abr", "--policy", "bba,random", "--out", pool, "--start", "random", "--explore", "0.2", "--values", "--without-held-out"}, data...)...)
+	p, err := netllm.ReadPool(pool, "abr")
+	if err != nil || p.Len() != 2*7*47 || len(p.Values) != 6*p.Len() {
+		t.Fatalf("a pool of %d transitions, %d values, %v", p.Len(), len(p.Values), err)
+	}
+	adapt := append([]string{"adapt", "abr", "--model", model, "--pool", pool, "--out", adapter, "--body", "none", "--windows", "12800", "--rounds", "1", "--round-sessions", "20", "--json", record}, data...)
+	succeed(t, adapt...)
+	var r adaptResult
+	readJSON(t, record, &r)
+	if r.Recipe.Name != "best" || r.Decisions <= p.Len() || len(r.Valid) == 0 || r.Best < r.Valid[0].Loss {
+		t.Errorf("got %+v", r)
+	}
+	var e evalResult
+	stdout, _ := succeed(t, append([]string{"eval", "abr", "--policy", "netllm,bba", "--adapter", adapter, "--model", model, "--json"}, data...)...)
+	decode(t, stdout, &e)
+	if got, want := e.Results[0].Mean, e.Results[1].Mean; got < want {
+		t.Errorf("got %.3f, BBA has %.3f", got, want)
+	}
+	for _, c := range []struct {
+		name, add string
+		want      string
+	}{
+		{"epochs", "--epochs 2", "has no --epochs"},
+		{"offline windows", "--recipe offline --windows 3", "belong to recipe best"},
+	} {
+		badLine(t, 2, c.want, append(adapt, strings.Fields(c.add+" --force")...)...)
+	}
+	plain := filepath.Join(dir, "plain")
+	succeed(t, append([]string{"collect", "abr", "--policy", "bba", "--out", plain}, data...)...)
+	badLine(t, 1, "no planner's values", append([]string{"adapt", "abr", "--model", model, "--pool", plain, "--out", filepath.Join(dir, "x")}, data...)...)
+	badLine(t, 2, "--explore 2", append([]string{"collect", "abr", "--policy", "bba", "--out", filepath.Join(dir, "y"), "--explore", "2"}, data...)...)
 }
 
 // TestPoolOfTheData compares with the numbers of abr_reference.json that do

@@ -71,7 +71,7 @@ func newLogits() *cobra.Command {
 				return err
 			}
 			defer b.Close()
-			m, err := model.open(b)
+			m, err := model.load(b)
 			if err != nil {
 				return err
 			}

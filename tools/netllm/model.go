@@ -11,7 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"netllm/netllm"
 	"netllm/ops"
 	"netllm/tensor/gguf"
 	"netllm/tools/internal/cli"
@@ -19,52 +18,14 @@ import (
 	"netllm/transformer/tokenizer"
 )
 
-// modelFlags are --model and --body.
-type modelFlags struct{ path, body string }
-
-const pretrainedBody = "pretrained"
+// modelFlags is --model.
+type modelFlags struct{ path string }
 
 func (m *modelFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&m.path, "model", "", "use the model in `FILE`, a GGUF file or a Hugging Face folder\n(default the embedded model)")
 }
 
-// addBody adds --body, for commands whose model is the body of a policy.
-func (m *modelFlags) addBody(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&m.body, "body", pretrainedBody, "take the `WEIGHTS` that are pretrained, or, as a control, random[:SEED]\nones in the shape of the model")
-}
-
-// open loads the model for b, or makes a random one in its shape.
-func (m *modelFlags) open(b ops.Backend) (transformer.Model, error) {
-	seed, random, err := m.random()
-	if err != nil {
-		return nil, err
-	}
-	model, err := m.load(b)
-	if err != nil || !random {
-		return model, err
-	}
-	shape := model.Shape()
-	if err := model.Close(); err != nil {
-		return nil, err
-	}
-	return transformer.New(b, shape, seed)
-}
-
-// random returns the seed of random weights, if --body asks for such.
-func (m *modelFlags) random() (seed uint64, random bool, err error) {
-	if m.body == "" {
-		return 0, false, nil
-	}
-	spec, err := netllm.ParseBody(m.body)
-	if err != nil {
-		return 0, false, cli.Usagef("--%w", err)
-	}
-	if spec.Kind != netllm.PretrainedBody && spec.Kind != netllm.RandomBody {
-		return 0, false, cli.Usagef("--body %q: want pretrained or random[:SEED]", m.body)
-	}
-	return spec.Seed, spec.Kind == netllm.RandomBody, nil
-}
-
+// load loads the model for b.
 func (m *modelFlags) load(b ops.Backend) (transformer.Model, error) {
 	if m.path != "" {
 		return transformer.Load(b, m.path)
@@ -114,9 +75,6 @@ func (m *modelFlags) name() string {
 	if name == "" {
 		name, _ = embeddedModel()
 		name = "embedded:" + name
-	}
-	if _, random, _ := m.random(); random {
-		name += " (" + m.body + ")"
 	}
 	return name
 }

@@ -17,7 +17,6 @@ import (
 	"netllm/netllm/abr"
 	"netllm/ops"
 	"netllm/tools/internal/cli"
-	"netllm/transformer"
 )
 
 // The data of quickstart are generated. Training and test traces come from
@@ -36,6 +35,7 @@ const (
 var (
 	quickTeachers  = []string{"bba", "mpc"}
 	quickBaselines = []string{"random", "bba", "mpc"}
+	offlineRecipes = []string{"paper", "offline"} // that need nothing but a pool
 )
 
 // quickstart holds the flags of quickstart.
@@ -43,6 +43,7 @@ type quickstart struct {
 	flags  cli.Flags
 	dev    cli.Device
 	model  modelFlags
+	body   bodyFlag
 	out    string
 	recipe string
 	epochs int
@@ -77,8 +78,8 @@ func newQuickstart(line string) *cobra.Command {
 	fs.SortFlags = false
 	fs.StringVar(&q.out, "out", filepath.Join("run", "quickstart"), "write everything to the folder `DIR`")
 	q.model.add(cmd)
-	q.model.addBody(cmd)
-	fs.StringVar(&q.recipe, "recipe", "best", "train as `NAME` says: "+strings.Join(abr.Recipes, " or "))
+	q.body.add(cmd)
+	fs.StringVar(&q.recipe, "recipe", "offline", "train as `NAME` says: "+strings.Join(offlineRecipes, " or "))
 	fs.IntVar(&q.epochs, "epochs", 0, "go over the pool `N` times (default the recipe's)")
 	fs.IntVar(&q.train, "train-traces", quickTrain, "collect on `N` generated traces")
 	fs.IntVar(&q.test, "test-traces", quickTest, "evaluate on `N` other ones")
@@ -92,7 +93,11 @@ func (q *quickstart) run(cmd *cobra.Command, line string) error {
 	if q.train < 1 || q.test < 1 || q.epochs < 0 {
 		return cli.Usagef("--train-traces %d, --test-traces %d, --epochs %d: want 1 or more", q.train, q.test, q.epochs)
 	}
-	if err := checkRecipe(q.recipe, abr.Recipes); err != nil {
+	spec, err := q.body.spec()
+	if err != nil {
+		return err
+	}
+	if err := checkRecipe(q.recipe, offlineRecipes); err != nil {
 		return err
 	}
 	used, err := q.dev.Resolve()
@@ -105,25 +110,20 @@ func (q *quickstart) run(cmd *cobra.Command, line string) error {
 	if err := q.flags.CheckJSON(); err != nil {
 		return err
 	}
-	b, err := used.OpenPinned()
+	b, err := openBody(used.OpenPinned, &q.model, spec)
 	if err != nil {
 		return err
 	}
-	defer b.Close()
-	body, err := q.model.open(b)
-	if err != nil {
-		return err
-	}
-	defer body.Close()
+	defer b.close()
 	chatter := cmd.ErrOrStderr()
 	used.Print(chatter)
-	f := body.Shape()
+	f := b.model.Shape()
 	fmt.Fprintf(chatter, "model: %s, %s of %d layers, width %d, %d positions\n", q.model.name(), f.Arch, f.Layers, f.Width, f.MaxPositions)
 
 	result := quickResult{Command: line, Report: "report.html"}
 	var results []*abr.Result
 	err = atomicfile.WriteDir(q.out, q.flags.Force, func(dir string) error {
-		untrained, adapter, err := q.adapt(cmd.Context(), b, body, used, dir, &result, chatter)
+		untrained, adapter, err := q.adapt(cmd.Context(), b, spec, used, dir, &result, chatter)
 		if err != nil {
 			return err
 		}
@@ -160,29 +160,29 @@ func (q *quickstart) run(cmd *cobra.Command, line string) error {
 
 // adapt collects a pool, trains an adapter and writes it below dir. It also
 // returns the same adapter as it was before training.
-func (q *quickstart) adapt(ctx context.Context, b ops.Backend, body transformer.Model, used cli.Used, dir string, result *quickResult, chatter io.Writer) (untrained, trained *abr.Adapter, err error) {
+func (q *quickstart) adapt(ctx context.Context, b *adaptable, spec netllm.BodySpec, used cli.Used, dir string, result *quickResult, chatter io.Writer) (untrained, trained *abr.Adapter, err error) {
 	pool, err := collectQuick(ctx, used, q.train, result.Command, chatter)
 	if err != nil {
 		return nil, nil, err
 	}
-	recipe, err := abr.NewRecipe(q.recipe, body, q.flags.Seed)
+	recipe, err := abr.NewRecipe(q.recipe, b.body, spec, q.flags.Seed)
 	if err != nil {
 		return nil, nil, err
 	}
 	if q.epochs > 0 {
 		recipe.Epochs = q.epochs
 	}
-	if untrained, err = abr.NewAdapter(b, body, pool, recipe); err != nil {
+	if untrained, err = abr.NewAdapter(b, b.body, pool, recipe); err != nil {
 		return nil, nil, err
 	}
-	trained, r, err := trainABR(ctx, b, body, pool, recipe, chatter)
+	trained, r, err := trainABR(ctx, b, b.body, pool, recipe, abr.ValuesOptions{}, chatter)
 	if err != nil {
 		return nil, nil, err
 	}
-	r.Model, r.Body, r.Adapter, r.Command = q.model.name(), q.model.body, "adapter", result.Command
+	r.Model, r.Body, r.Adapter, r.Command = q.model.name(), spec.String(), "adapter", result.Command
 	r.Device, r.CPU, r.Threads, r.Seed, r.Pool = used.Device, used.CPU, used.Threads, q.flags.Seed, describePool("", pool)
 	result.Adapt = r
-	return untrained, trained, trained.Write(b, filepath.Join(dir, r.Adapter), body, q.model.name(), false)
+	return untrained, trained, trained.Write(b, filepath.Join(dir, r.Adapter), q.model.name(), false)
 }
 
 // evaluate scores the baselines and the adapter before and after training.
