@@ -4,6 +4,7 @@ package abr
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"netllm/netllm"
@@ -18,6 +19,8 @@ type Adapter struct {
 	Cond    Conditioning
 	Network *Network // around the adapted body
 	LoRA    *transformer.LoRA
+
+	backend ops.Backend // whose memory it is in; nil when closed
 }
 
 // NewAdapter returns an untrained adapter for body, with random matrices drawn
@@ -29,7 +32,7 @@ func NewAdapter(b ops.Backend, body transformer.Adaptable, pool *netllm.Pool, r 
 	}
 	data, err := newDataset(pool, r.Gamma, r.Scale, r.MinQuantile)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, a.Close())
 	}
 	a.Cond = data.cond
 	return a, nil
@@ -43,15 +46,34 @@ func newAdapter(b ops.Backend, body transformer.Adaptable, r Recipe) (*Adapter, 
 	if err != nil {
 		return nil, err
 	}
+	return assemble(b, body, lora, r)
+}
+
+// assemble puts an adapter's parts together. It takes lora, also if it fails.
+func assemble(b ops.Backend, body transformer.Adaptable, lora *transformer.LoRA, r Recipe) (*Adapter, error) {
 	adapted, err := body.WithLoRA(lora)
+	var network *Network
+	if err == nil {
+		network, err = NewNetwork(b, adapted, r.Network, r.Seed)
+	}
 	if err != nil {
+		lora.Free(b)
 		return nil, err
 	}
-	network, err := NewNetwork(b, adapted, r.Network, r.Seed)
-	if err != nil {
-		return nil, err
+	return &Adapter{Recipe: r, Network: network, LoRA: lora, backend: b}, nil
+}
+
+// Close detaches the adapter: matrices, encoder and head go back to the backend that it was made on. The body stays as it
+// is, for other adapters. Close the adapter's policies first; neither it nor they can be used any more. To close it
+// again does nothing. The error is one that the backend had met before.
+func (a *Adapter) Close() error {
+	b := a.backend
+	if b == nil {
+		return nil
 	}
-	return &Adapter{Recipe: r, Network: network, LoRA: lora}, nil
+	a.backend = nil
+	ops.FreeParams(b, a.Params())
+	return b.Sync()
 }
 
 // Train trains the adapter on pool, see [Train].

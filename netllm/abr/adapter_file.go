@@ -3,6 +3,7 @@
 package abr
 
 import (
+	"errors"
 	"fmt"
 
 	"netllm/netllm"
@@ -60,16 +61,13 @@ func loadAdapter(b ops.Backend, body transformer.Adaptable, dir string) (*Adapte
 	if err != nil {
 		return nil, fmt.Errorf("adapter: %w", err)
 	}
-	adapted, err := body.WithLoRA(lora)
+	a, err := assemble(b, body, lora, d.Recipe)
 	if err != nil {
 		return nil, fmt.Errorf("adapter: %s: %w", dir, err)
 	}
-	network, err := NewNetwork(b, adapted, d.Recipe.Network, d.Recipe.Seed)
-	if err != nil {
-		return nil, fmt.Errorf("adapter: %s: %w", path, err)
+	a.Cond = d.Conditioning
+	if err := netllm.ReadModules(b, dir, a.Network.Params()); err != nil {
+		return nil, errors.Join(err, a.Close())
 	}
-	if err := netllm.ReadModules(b, dir, network.Params()); err != nil {
-		return nil, err
-	}
-	return &Adapter{Recipe: d.Recipe, Cond: d.Conditioning, Network: network, LoRA: lora}, nil
+	return a, nil
 }

@@ -155,11 +155,14 @@ func (t *ppo) play(ctx context.Context, sequences []*Sequence, iteration, worker
 		workers = sampler.Workers
 	}
 	episodes := make([]*episode, len(sequences)*f.Rollouts)
+	var made netllm.Closers
+	defer made.Close()
 	failed, err := parallel.Each(ctx, len(episodes), workers, func() (func(i int) error, error) {
 		p, err := sampler.New()
 		if err != nil {
 			return nil, err
 		}
+		made.Add(p)
 		env, err := NewEnv(EnvConfig{Discount: f.Discount})
 		if err != nil {
 			return nil, err

@@ -159,7 +159,7 @@ func (t *training) look(ctx context.Context) (float64, error) {
 			return 0, err
 		}
 	}
-	f := Factory{Name: "validation", Batch: learnedBatch, New: func() (Predictor, error) { return t.predictor, nil }}
+	f := Factory{Name: "validation", Batch: learnedBatch, New: func() (Predictor, error) { return struct{ Predictor }{t.predictor}, nil }} // which stays
 	valid, err := t.judge(ctx, f)
 	if err != nil {
 		return 0, err
