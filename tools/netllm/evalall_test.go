@@ -44,7 +44,7 @@ func TestEvalAll(t *testing.T) {
 	if got.Task != "all" || got.ModelBytes != info.Size() || len(got.WeightsBefore) != 64 || got.WeightsBefore != got.WeightsAfter || len(got.Results) != 3 {
 		t.Errorf("got %+v", got)
 	}
-	for i, want := range []allResult{{Task: "vp", Metric: "mae_deg", Setting: "custom", Questions: 1}, {Task: "abr", Metric: "qoe", Setting: "custom", N: 2, Questions: 2 * 48}, {Task: "cjs", Metric: "jct_s", Setting: "custom", N: 8}} {
+	for i, want := range []allResult{{Task: "vp", Metric: "mae_deg", Setting: "custom", N: 12, Questions: 12}, {Task: "abr", Metric: "qoe", Setting: "custom", N: 2, Questions: 2 * 48}, {Task: "cjs", Metric: "jct_s", Setting: "custom", N: 8}} {
 		r := got.Results[i]
 		if r.Task != want.Task || r.Metric != want.Metric || r.Setting != want.Setting || !r.Equal || r.AttachSeconds <= 0 || want.N > 0 && r.N != want.N ||
 			r.Questions < 1 || want.Questions > 0 && r.Questions != want.Questions || len(r.Items) == 0 {
@@ -92,6 +92,7 @@ func TestEvalAll(t *testing.T) {
 		{"unknown task", []string{"--adapter", "xyz=run"}, 2, "want TASK=DIR"},
 		{"twice", []string{"--adapter", "vp=a", "--adapter", "vp=b"}, 2, "task vp is given twice"},
 		{"windows", append([]string{"--windows", "-1"}, adapters...), 2, "--windows -1"},
+		{"batch", append([]string{"--batch", "0"}, adapters...), 2, "--batch 0"},
 		{"setting", append([]string{"--setting", "seen"}, adapters...), 2, `"seen"`},
 		{"missing", []string{"--adapter", "abr=" + filepath.Join(t.TempDir(), "x")}, 1, "netllm_adapter.json"},
 		{"another task's", []string{"--adapter", "abr=" + strings.TrimPrefix(adapters[1], "vp=")}, 1, `for task "vp"`},

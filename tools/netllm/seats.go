@@ -61,8 +61,8 @@ func (p *played) answered(values ...float32) {
 	p.answers = append(p.answers, bits)
 }
 
-// vpSeat is viewport prediction. So many windows as eval vp takes at a time are one question.
-func vpSeat(dir string, windows []vp.Window) (*seat, error) {
+// vpSeat is viewport prediction. So many windows as batch says are one question.
+func vpSeat(dir string, windows []vp.Window, batch int) (*seat, error) {
 	r, err := vp.ReadRecipe(dir)
 	if err != nil {
 		return nil, err
@@ -76,10 +76,9 @@ func vpSeat(dir string, windows []vp.Window) (*seat, error) {
 			return nil, err
 		}
 		p := a.NewLearned(ops.NewContext(worker), true)
-		f := a.Factory(learnedPolicy, 1, true, nil)
 		return &player{parts: []io.Closer{p, a}, play: func(ctx context.Context, turn turn) (*played, error) {
 			out := &played{}
-			f.New = func() (vp.Predictor, error) { return seatedVP{p, turn, out}, nil }
+			f := vp.Factory{Name: learnedPolicy, Batch: batch, New: func() (vp.Predictor, error) { return seatedVP{p, turn, out}, nil }}
 			r, err := vp.Evaluate(ctx, f, windows, vp.EvalOptions{Workers: 1})
 			if err == nil {
 				out.policyResult = vpJSON([]*vp.Result{r})[0]
