@@ -3,6 +3,7 @@ package netllm_test
 import (
 	"crypto/sha256"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -197,8 +198,8 @@ func live() uint64 {
 	return m.HeapAlloc
 }
 
-// Attaching, asking and detaching a thousand times takes no more memory than once: nothing of the backend's, and of the Go heap
-// less than a byte in a hundred that one attachment takes.
+// Attaching, asking and detaching a thousand times takes no more memory than once: no byte of the backend's, and of the Go heap
+// less than one policy has. What was closed is small, so that it does no harm to hold on to it.
 func TestAttachAndDetach(t *testing.T) {
 	x := smallTasks(t, true)
 	b := newLedger(1)
@@ -206,9 +207,10 @@ func TestAttachAndDetach(t *testing.T) {
 	body := openBase(t, b, x.model)
 	defer body.Close()
 	adapters := 0
+	var closed []io.Closer
 	cycle := func() {
 		a := attach(t, x, b, body)
-		p := abr.NewLearned(ops.NewContext(b), a.abr.Network, a.abr.Cond, a.abr.Cond.MaxReturn)
+		p := a.abr.NewLearned(ops.NewContext(b), a.abr.Cond.MaxReturn)
 		p.Reset()
 		env, err := abr.NewEnv(abr.EnvConfig{Video: x.video})
 		if err != nil {
@@ -226,7 +228,7 @@ func TestAttachAndDetach(t *testing.T) {
 		if err := v.Predict(dst, x.windows[:1]); err != nil {
 			t.Fatal(err)
 		}
-		s := cjs.NewLearned(ops.NewContext(b), a.cjs.Network, a.cjs.Cond, a.cjs.Recipe.Greedy)
+		s := a.cjs.NewLearned(ops.NewContext(b))
 		cluster, err := cjs.NewEnv(cjs.EnvConfig{})
 		if err != nil {
 			t.Fatal(err)
@@ -240,7 +242,8 @@ func TestAttachAndDetach(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 2 { // the second time does nothing
-			for _, c := range []interface{ Close() error }{p, v, s, a} {
+			closed = []io.Closer{p, v, s, a}
+			for _, c := range closed {
 				if err := c.Close(); err != nil {
 					t.Fatal(err)
 				}
@@ -260,11 +263,26 @@ func TestAttachAndDetach(t *testing.T) {
 	if len(b.held) != pieces || b.bytes != bytes {
 		t.Errorf("the backend has given out %d bytes in %d pieces, before %d in %d", b.bytes, len(b.held), bytes, pieces)
 	}
-	const bound = 1 << 20
-	if grown := int64(live()) - int64(heap); grown > bound {
+	const bound = 512 << 10
+	grown := int64(live()) - int64(heap)
+	if grown > bound {
 		t.Errorf("after %d adapters the heap has grown by %d bytes, want at most %d", adapters, grown, bound)
 	}
-	t.Logf("%d adapters: heap %+d bytes", adapters, int64(live())-int64(heap))
+	t.Logf("%d adapters: heap %+d bytes", adapters, grown)
+
+	heap = live()
+	kept := make([]io.Closer, 0, 80)
+	for range 20 {
+		cycle()
+		kept = append(kept, closed...)
+	}
+	const each = 128 << 10 // for three adapters and their policies, whose arenas alone have 3 MiB
+	if grown := int64(live()) - int64(heap); grown > 20*each {
+		t.Errorf("%d closed adapters and policies hold %d bytes, want at most %d", len(kept), grown, 20*each)
+	} else {
+		t.Logf("%d closed adapters and policies hold %d bytes", len(kept), grown)
+	}
+	runtime.KeepAlive(kept)
 	if err := body.Verify(b); err != nil {
 		t.Error(err)
 	}

@@ -268,13 +268,13 @@ func (x *tasks) askers(a *attached, open func() ops.Backend) []*asker {
 		_, err := vp.Evaluate(ctx, f, x.windows, vp.EvalOptions{Workers: 1})
 		return err
 	}
-	streamer := abr.NewLearned(ops.NewContext(open()), a.abr.Network, a.abr.Cond, a.abr.Cond.MaxReturn)
+	streamer := a.abr.NewLearned(ops.NewContext(open()), a.abr.Cond.MaxReturn)
 	rate.policy, rate.play = streamer, func(ctx context.Context) error {
 		f := abr.Factory{New: func() (abr.Policy, error) { return abrAsker{streamer, rate}, nil }}
 		_, err := abr.Evaluate(ctx, f, x.video, x.sessions, abr.EvalOptions{Workers: 1})
 		return err
 	}
-	scheduler := cjs.NewLearned(ops.NewContext(open()), a.cjs.Network, a.cjs.Cond, a.cjs.Recipe.Greedy)
+	scheduler := a.cjs.NewLearned(ops.NewContext(open()))
 	job.policy, job.play = scheduler, func(ctx context.Context) error {
 		f := cjs.Factory{New: func() (cjs.Policy, error) { return cjsAsker{scheduler, job}, nil }}
 		_, err := cjs.Evaluate(ctx, f, x.sequences, cjs.EvalOptions{Workers: 1, Seed: 3})

@@ -89,6 +89,11 @@ func (a *Adapter) Train(ctx context.Context, b ops.Backend, pool *netllm.Pool, e
 // Params returns all trained parameters.
 func (a *Adapter) Params() []*ops.Param { return append(a.LoRA.Params(), a.Network.Params()...) }
 
+// NewLearned returns the policy, see [NewLearned].
+func (a *Adapter) NewLearned(c *ops.Context, target float64) *Learned {
+	return NewLearned(c, a.Network, a.Cond, target)
+}
+
 // Factory returns the policy under a name, wanting the given return at the
 // start of a session, such as a.Cond.MaxReturn. Each of at most so many workers (0
 // is any number) gets a context on a backend from open: one of its own if there
@@ -98,6 +103,6 @@ func (a *Adapter) Factory(name string, target float64, workers int, open func() 
 		if !(target == target) {
 			return nil, fmt.Errorf("abr: target return %v", target)
 		}
-		return NewLearned(ops.NewContext(open()), a.Network, a.Cond, target), nil
+		return a.NewLearned(ops.NewContext(open()), target), nil
 	}}
 }

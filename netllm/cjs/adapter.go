@@ -62,11 +62,16 @@ func (a *Adapter) Close() error {
 // Trained returns the parameters that training changes.
 func (a *Adapter) Trained() []*ops.Param { return append(a.Body.Params(), a.Network.Params()...) }
 
+// NewLearned returns the policy, see [NewLearned].
+func (a *Adapter) NewLearned(c *ops.Context) *Learned {
+	return NewLearned(c, a.Network, a.Cond, a.Recipe.Greedy)
+}
+
 // Factory returns the policy under a name. Each of at most so many workers (0 is any number) gets a context on a backend
 // from open: one of its own if there are several, since a backend serves one goroutine.
 func (a *Adapter) Factory(name string, workers int, open func() ops.Backend) Factory {
 	return Factory{Name: name, Workers: workers, New: func() (Policy, error) {
-		return NewLearned(ops.NewContext(open()), a.Network, a.Cond, a.Recipe.Greedy), nil
+		return a.NewLearned(ops.NewContext(open())), nil
 	}}
 }
 

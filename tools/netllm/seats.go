@@ -119,7 +119,7 @@ func abrSeat(dir string, video *abr.Video, sessions []abr.Session, seed uint64) 
 		if err != nil {
 			return nil, err
 		}
-		p := abr.NewLearned(ops.NewContext(worker), a.Network, a.Cond, a.Cond.MaxReturn)
+		p := a.NewLearned(ops.NewContext(worker), a.Cond.MaxReturn)
 		return &player{parts: []io.Closer{p, a}, play: func(ctx context.Context, turn turn) (*played, error) {
 			out := &played{}
 			f := abr.Factory{Name: learnedPolicy, New: func() (abr.Policy, error) { return seatedABR{p, turn, out}, nil }}
@@ -166,7 +166,7 @@ func cjsSeat(dir string, sequences []*cjs.Sequence, seed uint64) (*seat, error) 
 		if err != nil {
 			return nil, err
 		}
-		p := cjs.NewLearned(ops.NewContext(worker), a.Network, a.Cond, a.Recipe.Greedy)
+		p := a.NewLearned(ops.NewContext(worker))
 		return &player{parts: []io.Closer{p, a}, play: func(ctx context.Context, turn turn) (*played, error) {
 			out := &played{}
 			f := cjs.Factory{Name: learnedPolicy, New: func() (cjs.Policy, error) { return seatedCJS{p, turn, out}, nil }}
