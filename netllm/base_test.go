@@ -288,6 +288,61 @@ func TestAttachAndDetach(t *testing.T) {
 	}
 }
 
+// Nothing of a training is left but the adapter, and nothing of that when it is closed.
+func TestTrainAndDetach(t *testing.T) {
+	x := smallTasks(t, true)
+	b := newLedger(1)
+	defer b.Close()
+	body := openBase(t, b, x.model)
+	defer body.Close()
+	held, a := len(b.held), attach(t, x, b, body)
+	attached := len(b.held)
+	check := func(task string, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatalf("%s: %v", task, err)
+		}
+		if len(b.held) != attached {
+			t.Errorf("%s: %d pieces of memory are held after training, %d before", task, len(b.held), attached)
+		}
+	}
+
+	bba, err := abr.NewFactory("bba", abr.PolicyConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	played, err := abr.Collect(t.Context(), bba, x.video, x.sessions[:1], abr.CollectOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.abr.Recipe.Epochs = 1
+	check("abr", a.abr.Train(t.Context(), b, played.Pool(netllm.PoolMeta{Policies: []string{"bba"}}), nil))
+
+	a.vp.Recipe.Epochs = 1
+	check("vp", a.vp.Train(t.Context(), b, x.windows[:6], x.windows[:2], nil))
+
+	fair, err := cjs.NewFactory("fair", cjs.PolicyConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool, err := cjs.Collect(t.Context(), fair, x.sequences, cjs.CollectOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &a.cjs.Recipe
+	r.Windows, r.ValidEvery, r.Accumulate, r.Rounds, r.RoundEpisodes = 8, 4, 2, 1, 1
+	check("cjs", a.cjs.Train(t.Context(), b, pool, cjs.TrainOptions{Valid: x.sequences[:1], Workers: 1, Teacher: fair,
+		Own:  func(int) ([]*cjs.Sequence, error) { return x.sequences[1:], nil },
+		Open: func() ops.Backend { return b }}))
+
+	if err := a.Close(); err != nil || len(b.held) != held {
+		t.Errorf("after closing: %v, %d pieces of memory are held, want %d", err, len(b.held), held)
+	}
+	if err := body.Verify(b); err != nil {
+		t.Error(err)
+	}
+}
+
 // An adapter that cannot be attached leaves nothing behind.
 func TestAttachFails(t *testing.T) {
 	x := smallTasks(t, false)

@@ -99,7 +99,7 @@ func trainPPO(ctx context.Context, b ops.Backend, l learner, f PPOConfig, worker
 		return err
 	}
 	t := &ppo{config: f, b: b, learner: l, trainer: netllm.NewTrainer(b, l.Trained(), f.LearningRate, f.Seed), rng: rand.New(rand.NewPCG(f.Seed, 0x70706f))}
-	defer t.trainer.Context.Arena.Free()
+	defer t.trainer.Free()
 	t.trainer.MaxNorm, t.trainer.Optimizer.WeightDecay = f.MaxNorm, 0
 	for i := range f.Iterations {
 		list, err := sequences(i)

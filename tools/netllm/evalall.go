@@ -42,7 +42,7 @@ var allTasks = []string{"vp", "abr", "cjs"}
 func newEvalAll(line string) *cobra.Command {
 	e := &evalAll{}
 	cmd := &cobra.Command{
-		Use:   "all --model FILE --adapter TASK=DIR [--adapter TASK=DIR ...]",
+		Use:   "all --adapter TASK=DIR [--adapter TASK=DIR ...]",
 		Short: "Have one model answer several tasks in turn",
 		Long: "Eval all maps a model once, attaches the adapters of several tasks to it, and asks\n" +
 			"in turn where a viewer will look (vp), for the quality of a video's next chunk (abr) and for\n" +

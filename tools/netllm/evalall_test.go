@@ -81,12 +81,15 @@ func TestEvalAll(t *testing.T) {
 		t.Errorf("abr without the others: got %+v, want %+v", one.Results, got.Results[1])
 	}
 
+	control := filepath.Join(t.TempDir(), "none")
+	succeed(t, "adapt", "vp", "--model", model, "--body", "none", "--out", control, "--epochs", "1", "--threads", "1", "--dataset", data[len(data)-1])
 	for _, c := range []struct {
 		name string
 		args []string
 		code int
 		want string
 	}{
+		{"a control's", []string{"--adapter", "vp=" + control}, 1, `trained around the control "none"`},
 		{"no adapter", nil, 2, "--adapter is needed"},
 		{"no task", []string{"--adapter", "run/vp"}, 2, "want TASK=DIR with one of the tasks vp, abr, cjs"},
 		{"unknown task", []string{"--adapter", "xyz=run"}, 2, "want TASK=DIR"},
