@@ -26,7 +26,7 @@ func Adapt(b ops.Backend, body transformer.Adaptable, config *transformer.LoRACo
 	if err != nil {
 		return nil, err
 	}
-	return adapted(body, lora)
+	return adapted(b, body, lora)
 }
 
 // ReadAdapted gives body the matrices in the folder dir, or none if config is nil.
@@ -38,19 +38,27 @@ func ReadAdapted(b ops.Backend, body transformer.Adaptable, config *transformer.
 	if err != nil {
 		return nil, fmt.Errorf("adapter: %w", err)
 	}
-	a, err := adapted(body, lora)
+	a, err := adapted(b, body, lora)
 	if err != nil {
 		return nil, fmt.Errorf("adapter: %s: %w", dir, err)
 	}
 	return a, nil
 }
 
-func adapted(body transformer.Adaptable, lora *transformer.LoRA) (*Adapted, error) {
+func adapted(b ops.Backend, body transformer.Adaptable, lora *transformer.LoRA) (*Adapted, error) {
 	with, err := body.WithLoRA(lora)
 	if err != nil {
+		lora.Free(b)
 		return nil, err
 	}
 	return &Adapted{with, body, lora}, nil
+}
+
+// Free gives the matrices back to b, which they were made in. The body without them stays as it is.
+func (a *Adapted) Free(b ops.Backend) {
+	if a.LoRA != nil {
+		a.LoRA.Free(b)
+	}
 }
 
 // Params returns what of the body is trained: its matrices, or of one that is not frozen its weights.

@@ -83,11 +83,14 @@ func ReadAdapter(dir, task string, description any, header *AdapterHeader) error
 	if err != nil {
 		return fmt.Errorf("adapter: %w", err)
 	}
-	if err := json.Unmarshal(data, description); err != nil {
+	if err := json.Unmarshal(data, header); err != nil {
 		return fmt.Errorf("adapter: %s: %w", path, err)
 	}
-	if header.Version != adapterVersion || header.Task != task {
+	if header.Version != adapterVersion || header.Task != task { // first: the rest is the task's own
 		return fmt.Errorf("adapter: %s: version %d for task %q, known: version %d for %q", path, header.Version, header.Task, adapterVersion, task)
+	}
+	if err := json.Unmarshal(data, description); err != nil {
+		return fmt.Errorf("adapter: %s: %w", path, err)
 	}
 	return nil
 }

@@ -34,6 +34,13 @@ func NewTrainer(b ops.Backend, params []*ops.Param, learningRate float32, seed u
 	return &Trainer{Context: c, Optimizer: ops.NewAdamW(b, params, learningRate), params: params}
 }
 
+// Free gives the context's memory and the optimiser's moments back. The parameters stay; the trainer cannot be used any
+// more.
+func (t *Trainer) Free() {
+	t.Context.Arena.Free()
+	t.Optimizer.Free(t.Context.Backend)
+}
+
 // Accumulate computes loss, which returns a scalar, and adds its gradients
 // times weight to the parameters'. It returns the loss, and an error that
 // names the first operation that went wrong if the loss is not a finite number;

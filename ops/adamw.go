@@ -31,6 +31,15 @@ func NewAdamW(b Backend, params []*Param, learningRate float32) *AdamW {
 	return o
 }
 
+// Free gives the moments back to b, which they were made in. The optimiser cannot be used any more.
+func (o *AdamW) Free(b Backend) {
+	for i := range o.m {
+		b.Free(o.m[i].Storage())
+		b.Free(o.v[i].Storage())
+	}
+	o.m, o.v, o.params = nil, nil, nil
+}
+
 // Steps returns how many steps were done.
 func (o *AdamW) Steps() int { return o.step }
 

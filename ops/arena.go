@@ -90,5 +90,5 @@ func (a *Arena) Free() {
 	for _, b := range a.blocks {
 		a.backend.Free(b)
 	}
-	a.blocks, a.at = nil, Mark{}
+	a.blocks, a.parts, a.at = nil, nil, Mark{} // parts of blocks would keep them
 }

@@ -128,6 +128,19 @@ func NewParam(b Backend, name string, shape ...int) *Param {
 	}
 }
 
+// FreeParams gives the memory of parameters and of their gradients back to b, which they were made in. They cannot be
+// used any more; those that were freed before are passed over.
+func FreeParams(b Backend, params []*Param) {
+	for _, p := range params {
+		for _, t := range []*tensor.Tensor{&p.Value, &p.Grad} {
+			if !t.IsZero() {
+				b.Free(t.Storage())
+			}
+			*t = tensor.Tensor{}
+		}
+	}
+}
+
 // ZeroGrad sets the gradients to zero. Until then gradients accumulate from one
 // backward pass to the next.
 func ZeroGrad(c *Context, params []*Param) {

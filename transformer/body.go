@@ -98,7 +98,7 @@ func (k *Cache) Truncate(n int) {
 	k.Len = n
 }
 
-// Free gives the memory back.
+// Free gives the memory back. The cache cannot be used any more; to free it again does nothing.
 func (k *Cache) Free() {
 	for i := range k.keys {
 		k.backend.Free(k.keys[i].Storage())

@@ -91,6 +91,10 @@ func (l *LoRA) Params() []*ops.Param {
 	return params
 }
 
+// Free gives the matrices back to b, which they were made in. Bodies that they are beside cannot be used any more; the body
+// that those were made of can.
+func (l *LoRA) Free(b ops.Backend) { ops.FreeParams(b, l.Params()) }
+
 // add adds the update for x to y.
 func (p *loraPair) add(c *ops.Context, y, x tensor.Tensor) {
 	h := ops.Linear(c, ops.Dropout(c, x, p.dropout), p.a.Value)

@@ -110,6 +110,7 @@ func ReadLoRA(b ops.Backend, body Adaptable, path string) (_ *LoRA, err error) {
 		p := &a.Pairs[i]
 		info, ok := infos[p.Layer.Name]
 		if !ok {
+			l.Free(b)
 			return nil, fmt.Errorf("lora: %s: the model has no linear layer %q", path, p.Layer.Name)
 		}
 		pair := newPair(b, info, p.Rank(), p.Scale, a.Config.Dropout)

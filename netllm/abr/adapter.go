@@ -4,6 +4,7 @@ package abr
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"netllm/netllm"
@@ -18,6 +19,8 @@ type Adapter struct {
 	Cond    Conditioning
 	Network *Network // around the adapted body
 	Body    *netllm.Adapted
+
+	backend ops.Backend // whose memory it is in; nil when closed
 }
 
 // NewAdapter returns an untrained adapter for body, with random matrices drawn
@@ -29,7 +32,7 @@ func NewAdapter(b ops.Backend, body transformer.Adaptable, pool *netllm.Pool, r 
 	}
 	data, err := newDataset(pool, r.Gamma, r.Scale, r.MinQuantile)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, a.Close())
 	}
 	a.Cond = data.cond
 	return a, nil
@@ -46,13 +49,28 @@ func newAdapter(b ops.Backend, body transformer.Adaptable, r Recipe) (*Adapter, 
 	return assemble(b, adapted, r)
 }
 
-// assemble puts an adapter's parts together.
+// assemble puts an adapter's parts together. It takes the body's matrices, also if it fails.
 func assemble(b ops.Backend, body *netllm.Adapted, r Recipe) (*Adapter, error) {
 	network, err := NewNetwork(b, body, r.Network, r.Seed)
 	if err != nil {
+		body.Free(b)
 		return nil, err
 	}
-	return &Adapter{Recipe: r, Network: network, Body: body}, nil
+	return &Adapter{Recipe: r, Network: network, Body: body, backend: b}, nil
+}
+
+// Close detaches the adapter: matrices, encoder and head go back to the backend that it was made on. The body stays as it
+// is, for other adapters. Close the adapter's policies first; neither it nor they can be used any more. To close it
+// again does nothing. The error is one that the backend had met before.
+func (a *Adapter) Close() error {
+	b := a.backend
+	if b == nil {
+		return nil
+	}
+	a.backend = nil
+	a.Body.Free(b)
+	ops.FreeParams(b, a.Network.Params())
+	return b.Sync()
 }
 
 // Train trains the adapter on pool, see [Train].
@@ -68,6 +86,11 @@ func (a *Adapter) Train(ctx context.Context, b ops.Backend, pool *netllm.Pool, e
 // Params returns all trained parameters.
 func (a *Adapter) Params() []*ops.Param { return append(a.Body.Params(), a.Network.Params()...) }
 
+// NewLearned returns the policy, see [NewLearned].
+func (a *Adapter) NewLearned(c *ops.Context, target float64) *Learned {
+	return NewLearned(c, a.Network, a.Cond, target)
+}
+
 // Factory returns the policy under a name, wanting the given return at the
 // start of a session, such as a.Cond.MaxReturn. Each of at most so many workers (0
 // is any number) gets a context on a backend from open: one of its own if there
@@ -77,6 +100,6 @@ func (a *Adapter) Factory(name string, target float64, workers int, open func() 
 		if !(target == target) {
 			return nil, fmt.Errorf("abr: target return %v", target)
 		}
-		return NewLearned(ops.NewContext(open()), a.Network, a.Cond, target), nil
+		return a.NewLearned(ops.NewContext(open()), target), nil
 	}}
 }

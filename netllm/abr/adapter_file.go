@@ -3,6 +3,7 @@
 package abr
 
 import (
+	"errors"
 	"fmt"
 
 	"netllm/netllm"
@@ -69,7 +70,7 @@ func LoadAdapter(b ops.Backend, body transformer.Adaptable, dir string) (*Adapte
 		return nil, fmt.Errorf("abr: adapter: %s: %w", dir, err)
 	}
 	if err := netllm.ReadModules(b, dir, adapted.Modules(a.Network.Params())); err != nil {
-		return nil, fmt.Errorf("abr: %w", err)
+		return nil, errors.Join(fmt.Errorf("abr: %w", err), a.Close())
 	}
 	a.Cond = d.Conditioning
 	return a, nil

@@ -47,17 +47,15 @@ type Encoder struct {
 func NewEncoder(b ops.Backend, config NetworkConfig, width int, rng *rand.Rand) *Encoder {
 	features, history := config.Features, config.history()
 	e := &Encoder{
-		bitrate:      netllm.NewDense(b, "encoder.bitrate_fc", features, 1, rng),
-		buffer:       netllm.NewDense(b, "encoder.buffer_fc", features, 1, rng),
-		throughput:   netllm.NewConv1D(b, "encoder.throughput_conv", features, convWidth, rng),
-		download:     netllm.NewConv1D(b, "encoder.download_time_conv", features, convWidth, rng),
-		nextSizes:    netllm.NewConv1D(b, "encoder.next_sizes_conv", features, History, rng),
-		remaining:    netllm.NewDense(b, "encoder.remaining_fc", features, 1, rng),
-		timestep:     netllm.NewTable(b, "embed.timestep", config.Timesteps, width, rng),
-		targetReturn: netllm.NewDense(b, "embed.return", width, 1, rng),
-		action:       netllm.NewDense(b, "embed.action", width, 1, rng),
-		norm:         netllm.NewLayerNorm(b, "embed.layernorm", width),
-		config:       config, width: width,
+		bitrate:    netllm.NewDense(b, "encoder.bitrate_fc", features, 1, rng),
+		buffer:     netllm.NewDense(b, "encoder.buffer_fc", features, 1, rng),
+		throughput: netllm.NewConv1D(b, "encoder.throughput_conv", features, convWidth, rng),
+		download:   netllm.NewConv1D(b, "encoder.download_time_conv", features, convWidth, rng),
+		nextSizes:  netllm.NewConv1D(b, "encoder.next_sizes_conv", features, History, rng),
+		remaining:  netllm.NewDense(b, "encoder.remaining_fc", features, 1, rng),
+		timestep:   netllm.NewTable(b, "embed.timestep", config.Timesteps, width, rng),
+		norm:       netllm.NewLayerNorm(b, "embed.layernorm", width),
+		config:     config, width: width,
 	}
 	sizes := [Features]int{RowBitrate: 1, RowBuffer: 1, RowThroughput: history - convWidth + 1,
 		RowDownload: history - convWidth + 1, RowNextSizes: 1, RowRemaining: 1}
@@ -67,11 +65,14 @@ func NewEncoder(b ops.Backend, config NetworkConfig, width int, rng *rand.Rand) 
 	if config.Alone {
 		e.hidden = netllm.NewDense(b, "embed.hidden", hiddenWidth, Features*width, rng)
 		e.together = netllm.NewDense(b, "embed.together", width, hiddenWidth, rng)
+	} else {
+		e.targetReturn = netllm.NewDense(b, "embed.return", width, 1, rng)
+		e.action = netllm.NewDense(b, "embed.action", width, 1, rng)
 	}
 	return e
 }
 
-// Params returns all parameters that are used.
+// Params returns all parameters.
 func (e *Encoder) Params() []*ops.Param {
 	var p []*ops.Param
 	modules := []interface{ Params() []*ops.Param }{e.bitrate, e.buffer, e.throughput, e.download, e.nextSizes, e.remaining, e.timestep}

@@ -45,6 +45,19 @@ func NewLearned(c *ops.Context, network *Network, cond Conditioning, target floa
 	return p
 }
 
+// Close gives the cache and the context's memory back; the network stays. The policy cannot be used any more; to close it
+// again does nothing. The error is one that the context's backend had met before.
+func (p *Learned) Close() error {
+	if p.c == nil {
+		return nil
+	}
+	b := p.c.Backend
+	p.cache.Free()
+	p.c.Arena.Free()
+	p.c = nil
+	return b.Sync()
+}
+
 // Reset forgets the session.
 func (p *Learned) Reset() {
 	p.seen[0], p.seen[1] = p.seen[0][:0], p.seen[1][:0]

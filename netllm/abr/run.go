@@ -80,6 +80,8 @@ func runAll(ctx context.Context, f Factory, video *Video, sessions []Session, op
 	case f.Workers > 0:
 		workers = min(workers, f.Workers)
 	}
+	var made netllm.Closers
+	defer made.Close()
 	failed, err := parallel.Each(ctx, len(sessions), workers, func() (func(i int) error, error) {
 		env, err := NewEnv(EnvConfig{Video: video, Noise: opt.noise})
 		if err != nil {
@@ -89,6 +91,7 @@ func runAll(ctx context.Context, f Factory, video *Video, sessions []Session, op
 		if err != nil {
 			return nil, fmt.Errorf("abr: policy %q: %w", f.Name, err)
 		}
+		made.Add(player)
 		return func(i int) error { return play(ctx, env, player, sessions[i], mixSeed(opt.seed, i), watch(i)) }, nil
 	}, func(done int) {
 		if opt.progress != nil {

@@ -36,7 +36,7 @@ func Train(ctx context.Context, b ops.Backend, network *Network, body []*ops.Par
 		return Conditioning{}, fmt.Errorf("abr: a pool of %d transitions has no window of %d steps", pool.Len(), w)
 	}
 	trainer := netllm.NewTrainer(b, append(body, network.Params()...), r.LearningRate, r.Seed)
-	defer trainer.Context.Arena.Free()
+	defer trainer.Free()
 	trainer.MaxNorm, trainer.ClipEach, trainer.Optimizer.WeightDecay = r.MaxNorm, r.ClipEach, r.WeightDecay
 	rng := rand.New(rand.NewPCG(r.Seed, 0x7368756666)) // the stream is the shuffling's own
 	perStep := r.Batch * r.Accumulate

@@ -77,7 +77,7 @@ func (a *Adapter) TrainValues(ctx context.Context, b ops.Backend, pool *netllm.P
 	}
 	params := a.Params()
 	t.trainer = netllm.NewTrainer(b, params, r.LearningRate, r.Seed)
-	defer t.trainer.Context.Arena.Free()
+	defer t.trainer.Free()
 	t.trainer.MaxNorm, t.trainer.ClipEach, t.trainer.Optimizer.WeightDecay = r.MaxNorm, r.ClipEach, r.WeightDecay
 	if r.Average > 0 {
 		t.average = netllm.NewRunningMean(b, params, r.Average)

@@ -3,6 +3,7 @@
 package cjs
 
 import (
+	"errors"
 	"fmt"
 
 	"netllm/netllm"
@@ -17,6 +18,8 @@ type Adapter struct {
 	Cond    Conditioning
 	Network *Network // around the adapted body
 	Body    *netllm.Adapted
+
+	backend ops.Backend // whose memory it is in; nil when closed
 }
 
 // NewAdapter returns an untrained adapter for body, with everything random drawn from the recipe's seed.
@@ -31,23 +34,44 @@ func NewAdapter(b ops.Backend, body transformer.Adaptable, r Recipe) (*Adapter, 
 	return assemble(b, adapted, r)
 }
 
-// assemble puts an adapter's parts together.
+// assemble puts an adapter's parts together. It takes the body's matrices, also if it fails.
 func assemble(b ops.Backend, body *netllm.Adapted, r Recipe) (*Adapter, error) {
 	network, err := NewNetwork(b, body, r.Network, r.Seed)
 	if err != nil {
+		body.Free(b)
 		return nil, err
 	}
-	return &Adapter{r, Conditioning{Relative: r.Relative, Scale: publishedScale, MaxReturn: 1}, network, body}, nil
+	cond := Conditioning{Relative: r.Relative, Scale: publishedScale, MaxReturn: 1}
+	return &Adapter{Recipe: r, Cond: cond, Network: network, Body: body, backend: b}, nil
+}
+
+// Close detaches the adapter: matrices, encoder and heads go back to the backend that it was made on. The body stays as it
+// is, for other adapters. Close the adapter's policies first; neither it nor they can be used any more. To close it
+// again does nothing. The error is one that the backend had met before.
+func (a *Adapter) Close() error {
+	b := a.backend
+	if b == nil {
+		return nil
+	}
+	a.backend = nil
+	a.Body.Free(b)
+	ops.FreeParams(b, a.Network.Params())
+	return b.Sync()
 }
 
 // Trained returns the parameters that training changes.
 func (a *Adapter) Trained() []*ops.Param { return append(a.Body.Params(), a.Network.Params()...) }
 
+// NewLearned returns the policy, see [NewLearned].
+func (a *Adapter) NewLearned(c *ops.Context) *Learned {
+	return NewLearned(c, a.Network, a.Cond, a.Recipe.Greedy)
+}
+
 // Factory returns the policy under a name. Each of at most so many workers (0 is any number) gets a context on a backend
 // from open: one of its own if there are several, since a backend serves one goroutine.
 func (a *Adapter) Factory(name string, workers int, open func() ops.Backend) Factory {
 	return Factory{Name: name, Workers: workers, New: func() (Policy, error) {
-		return NewLearned(ops.NewContext(open()), a.Network, a.Cond, a.Recipe.Greedy), nil
+		return a.NewLearned(ops.NewContext(open())), nil
 	}}
 }
 
@@ -109,7 +133,7 @@ func LoadAdapter(b ops.Backend, body transformer.Adaptable, dir string) (*Adapte
 		return nil, fmt.Errorf("cjs: adapter: %s: %w", dir, err)
 	}
 	if err := netllm.ReadModules(b, dir, adapted.Modules(a.Network.Params())); err != nil {
-		return nil, fmt.Errorf("cjs: %w", err)
+		return nil, errors.Join(fmt.Errorf("cjs: %w", err), a.Close())
 	}
 	a.Cond = d.Conditioning
 	return a, nil

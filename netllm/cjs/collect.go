@@ -9,6 +9,7 @@ import (
 	"runtime"
 
 	"netllm/internal/parallel"
+	"netllm/netllm"
 )
 
 // CollectOptions says how [Collect] runs.
@@ -34,16 +35,20 @@ func Collect(ctx context.Context, f Factory, sequences []*Sequence, opt CollectO
 	if f.Workers > 0 {
 		workers = min(workers, f.Workers)
 	}
+	var made netllm.Closers
+	defer made.Close()
 	failed, err := parallel.Each(ctx, len(parts), workers, func() (func(i int) error, error) {
 		r := &recorder{}
 		var err error
 		if r.policy, err = f.New(); err != nil {
 			return nil, fmt.Errorf("cjs: %s: %w", f.Name, err)
 		}
+		made.Add(r.policy)
 		if opt.Teacher != nil {
 			if r.teacher, err = opt.Teacher.New(); err != nil {
 				return nil, fmt.Errorf("cjs: %s: %w", opt.Teacher.Name, err)
 			}
+			made.Add(r.teacher)
 		}
 		player := &player{policy: r, stepped: r.stepped}
 		if player.env, err = NewEnv(EnvConfig{}); err != nil {

@@ -13,6 +13,7 @@ import (
 
 	"netllm/internal/parallel"
 	"netllm/internal/stats"
+	"netllm/netllm"
 )
 
 // EvalOptions says how [Evaluate] runs.
@@ -77,11 +78,14 @@ func Evaluate(ctx context.Context, f Factory, sequences []*Sequence, opt EvalOpt
 	if f.Workers > 0 {
 		workers = min(workers, f.Workers)
 	}
+	var made netllm.Closers
+	defer made.Close()
 	failed, err := parallel.Each(ctx, len(runs), workers, func() (func(i int) error, error) {
 		p, err := f.New()
 		if err != nil {
 			return nil, fmt.Errorf("cjs: %s: %w", f.Name, err)
 		}
+		made.Add(p)
 		player := &player{policy: p, log: opt.Log}
 		if player.env, err = NewEnv(EnvConfig{OnTask: player.task}); err != nil {
 			return nil, err

@@ -47,6 +47,19 @@ func NewLearned(c *ops.Context, network *Network, cond Conditioning, greedy bool
 	return p
 }
 
+// Close gives the cache and the context's memory back; the network stays. The policy cannot be used any more; to close it
+// again does nothing. The error is one that the context's backend had met before.
+func (p *Learned) Close() error {
+	if p.c == nil {
+		return nil
+	}
+	b := p.c.Backend
+	p.cache.Free()
+	p.c.Arena.Free()
+	p.c = nil
+	return b.Sync()
+}
+
 // room makes the body's cache, which is empty, large enough for so many tokens: not for all that a large model can
 // take, where few come.
 func (p *Learned) room(tokens int) {
@@ -185,6 +198,10 @@ func (p *Learned) feed(rows tensor.Tensor) tensor.Tensor {
 	x := p.network.norm.Forward(p.c, rows).Reshape(1, n, p.network.Body.Width())
 	return p.network.Body.Forward(p.c, x, p.cache).Reshape(n, p.network.Body.Width())
 }
+
+// Scores returns those of the last decision's numbers of executors, 1, 2 ..., which are computed behind the stage's. They are
+// valid until the next decision.
+func (p *Learned) Scores() []float32 { return p.scores }
 
 // choose takes one of the first scores.
 func (p *Learned) choose(t tensor.Tensor, first int, what string) (int, error) {

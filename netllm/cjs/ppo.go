@@ -104,7 +104,7 @@ func trainPPO(ctx context.Context, b ops.Backend, l learner, f PPOConfig, worker
 		return err
 	}
 	t := &ppo{config: f, b: b, learner: l, trainer: netllm.NewTrainer(b, l.Trained(), f.LearningRate, f.Seed), rng: rand.New(rand.NewPCG(f.Seed, 0x70706f))}
-	defer t.trainer.Context.Arena.Free()
+	defer t.trainer.Free()
 	t.trainer.MaxNorm, t.trainer.Optimizer.WeightDecay = f.MaxNorm, 0
 	for i := range f.Iterations {
 		list, err := sequences(i)
@@ -164,11 +164,14 @@ func (t *ppo) play(ctx context.Context, sequences []*Sequence, iteration, worker
 		workers = sampler.Workers
 	}
 	episodes := make([]*episode, len(sequences)*f.Rollouts)
+	var made netllm.Closers
+	defer made.Close()
 	failed, err := parallel.Each(ctx, len(episodes), workers, func() (func(i int) error, error) {
 		p, err := sampler.New()
 		if err != nil {
 			return nil, err
 		}
+		made.Add(p)
 		env, err := NewEnv(EnvConfig{Discount: f.Discount})
 		if err != nil {
 			return nil, err

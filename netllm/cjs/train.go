@@ -75,7 +75,7 @@ func (a *Adapter) Train(ctx context.Context, b ops.Backend, pool *Pool, opt Trai
 	}
 	params := a.Trained()
 	t.trainer = netllm.NewTrainer(b, params, r.LearningRate, r.Seed)
-	defer t.trainer.Context.Arena.Free()
+	defer t.trainer.Free()
 	t.trainer.MaxNorm, t.trainer.ClipEach, t.trainer.Optimizer.WeightDecay = r.MaxNorm, r.ClipEach, r.WeightDecay
 	if r.Average > 0 {
 		t.average = netllm.NewRunningMean(b, params, r.Average)

@@ -3,6 +3,7 @@
 package vp
 
 import (
+	"errors"
 	"fmt"
 
 	"netllm/netllm"
@@ -16,6 +17,8 @@ type Adapter struct {
 	Recipe  Recipe
 	Network Network // around the adapted body
 	Body    *netllm.Adapted
+
+	backend ops.Backend // whose memory it is in; nil when closed
 }
 
 // NewAdapter returns an untrained adapter for body, with everything random drawn from the
@@ -31,17 +34,34 @@ func NewAdapter(b ops.Backend, body transformer.Adaptable, r Recipe, images Imag
 	return assemble(b, adapted, r, images)
 }
 
-// assemble puts an adapter's parts together.
+// assemble puts an adapter's parts together. It takes the body's matrices, also if it fails.
 func assemble(b ops.Backend, body *netllm.Adapted, r Recipe, images Images) (*Adapter, error) {
 	network, err := NewNetwork(b, body, r.Network, images, r.Seed)
 	if err != nil {
+		body.Free(b)
 		return nil, err
 	}
+	a := &Adapter{Recipe: r, Network: network, Body: body, backend: b}
 	w := r.Windows
 	if need := network.Positions(w.History, w.Horizon); need > body.MaxPositions() {
-		return nil, fmt.Errorf("vp: %d rows seen and %d predicted take %d positions, the model has %d", w.History, w.Horizon, need, body.MaxPositions())
+		err := fmt.Errorf("vp: %d rows seen and %d predicted take %d positions, the model has %d", w.History, w.Horizon, need, body.MaxPositions())
+		return nil, errors.Join(err, a.Close())
 	}
-	return &Adapter{r, network, body}, nil
+	return a, nil
+}
+
+// Close detaches the adapter: matrices, encoder and head go back to the backend that it was made on. The body stays as it
+// is, for other adapters, and so do the pictures. Close the adapter's predictors first; neither it nor they can be used any
+// more. To close it again does nothing. The error is one that the backend had met before.
+func (a *Adapter) Close() error {
+	b := a.backend
+	if b == nil {
+		return nil
+	}
+	a.backend = nil
+	a.Body.Free(b)
+	ops.FreeParams(b, a.Network.Params())
+	return b.Sync()
 }
 
 // Trained returns the parameters that training changes.
@@ -103,7 +123,7 @@ func LoadAdapter(b ops.Backend, body transformer.Adaptable, dir string, images I
 		return nil, fmt.Errorf("vp: adapter: %s: %w", dir, err)
 	}
 	if err := netllm.ReadModules(b, dir, adapted.Modules(a.Network.Params())); err != nil {
-		return nil, fmt.Errorf("vp: %w", err)
+		return nil, errors.Join(fmt.Errorf("vp: %w", err), a.Close())
 	}
 	return a, nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"netllm/internal/parallel"
 	"netllm/internal/stats"
+	"netllm/netllm"
 )
 
 // angleError is the error of one predicted angle, degrees: the smallest of |p-g|, |p-g-360|
@@ -94,11 +95,14 @@ func predictAll(ctx context.Context, f Factory, ws []Window, answers []Angles, o
 		workers = min(workers, f.Workers)
 	}
 	horizon := ws[0].Horizon
+	var made netllm.Closers
+	defer made.Close()
 	_, err := parallel.Each(ctx, (len(ws)+batch-1)/batch, workers, func() (func(i int) error, error) {
 		p, err := f.New()
 		if err != nil {
 			return nil, err
 		}
+		made.Add(p)
 		dst := make([][]Angles, batch)
 		return func(i int) error {
 			part := ws[i*batch : min((i+1)*batch, len(ws))]

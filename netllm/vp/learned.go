@@ -38,6 +38,21 @@ func (a *Adapter) NewLearned(c *ops.Context, caching bool) *Learned {
 	return &Learned{network: a.Network, body: a.Body, c: c, caching: caching && a.Recipe.Network.Kind == PublishedKind}
 }
 
+// Close gives the cache and the context's memory back; the network stays. The predictor cannot be used any more; to close it
+// again does nothing. The error is one that the context's backend had met before.
+func (p *Learned) Close() error {
+	if p.c == nil {
+		return nil
+	}
+	b := p.c.Backend
+	if p.cache != nil {
+		p.cache.Free()
+	}
+	p.c.Arena.Free()
+	p.c = nil
+	return b.Sync()
+}
+
 // Predict implements [Predictor].
 func (p *Learned) Predict(dst [][]Angles, ws []Window) error {
 	for len(ws) > 0 {

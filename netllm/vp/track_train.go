@@ -50,7 +50,7 @@ func (t *Track) Train(ctx context.Context, b ops.Backend, windows, valid []Windo
 		return fmt.Errorf("vp: track: %d windows to train on and %d to choose by", len(windows), len(valid))
 	}
 	trainer := netllm.NewTrainer(b, t.Params(), r.LearningRate, r.Seed)
-	defer trainer.Context.Arena.Free()
+	defer trainer.Free()
 	eval := ops.NewContext(b)
 	defer eval.Arena.Free()
 	rng := rand.New(rand.NewPCG(r.Seed, 0x7368756666)) // the stream is the shuffling's own

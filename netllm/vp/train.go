@@ -27,8 +27,7 @@ type training struct {
 	a         *Adapter
 	b         ops.Backend
 	trainer   *netllm.Trainer
-	eval      *ops.Context
-	predictor *Learned // for the validation windows, in eval
+	predictor *Learned // for the validation windows
 	rng       *rand.Rand
 	valid     []Window
 	average   *netllm.RunningMean // or nil
@@ -49,11 +48,11 @@ func (a *Adapter) Train(ctx context.Context, b ops.Backend, windows, valid []Win
 		return fmt.Errorf("vp: %d windows to train on and %d to choose by", len(windows), len(valid))
 	}
 	r, params := a.Recipe, a.Trained()
-	t := &training{a: a, b: b, valid: valid, best: math.NaN(), eval: ops.NewContext(b)}
-	t.trainer, t.predictor = netllm.NewTrainer(b, params, r.LearningRate, r.Seed), a.NewLearned(t.eval, true)
+	t := &training{a: a, b: b, valid: valid, best: math.NaN()}
+	t.trainer, t.predictor = netllm.NewTrainer(b, params, r.LearningRate, r.Seed), a.NewLearned(ops.NewContext(b), true)
 	t.rng = rand.New(rand.NewPCG(r.Seed, 0x7368756666)) // the stream is the shuffling's own
-	defer t.trainer.Context.Arena.Free()
-	defer t.eval.Arena.Free()
+	defer t.trainer.Free()
+	defer t.predictor.Close()
 	t.trainer.MaxNorm, t.trainer.ClipEach, t.trainer.Optimizer.WeightDecay = r.MaxNorm, r.ClipEach, r.WeightDecay
 	if n, ok := a.Network.(*Published); ok && r.ClipHead {
 		t.trainer.Clipped, t.trainer.Optimizer.Undecayed = append(a.Body.Params(), n.clipped()...), n.undecayed()
@@ -159,7 +158,7 @@ func (t *training) look(ctx context.Context) (float64, error) {
 			return 0, err
 		}
 	}
-	f := Factory{Name: "validation", Batch: learnedBatch, New: func() (Predictor, error) { return t.predictor, nil }}
+	f := Factory{Name: "validation", Batch: learnedBatch, New: func() (Predictor, error) { return struct{ Predictor }{t.predictor}, nil }} // which stays
 	valid, err := t.judge(ctx, f)
 	if err != nil {
 		return 0, err

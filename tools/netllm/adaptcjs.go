@@ -185,6 +185,9 @@ func (a *adaptCJS) run(cmd *cobra.Command, line string) error {
 		}
 		adapter.Recipe.Gradient, adapter.Recipe.GradientJobs, adapter.Recipe.GradientValid = r.Gradient, r.GradientJobs, r.GradientValid
 		result = &adaptCJSResult{Task: "cjs", Recipe: adapter.Recipe, Returns: adapter.Cond, From: a.from}
+		for _, p := range adapter.Trained() {
+			result.Parameters += p.Value.Len()
+		}
 		if result.BaseSHA256, err = b.body.Hash(b); err != nil {
 			return err
 		}
@@ -201,8 +204,8 @@ func (a *adaptCJS) run(cmd *cobra.Command, line string) error {
 	}
 	result.Model, result.Body, result.Adapter, result.Command = a.model.name(), spec.String(), a.out, line
 	result.Device, result.CPU, result.Threads, result.Seed = used.Device, used.CPU, used.Threads, a.flags.Seed
-	if _, err := fmt.Fprintf(a.flags.Results(cmd), "%s: %d parameters trained on %d decisions in %.1f s, mean job completion time of the validation sequences %.3f s\n",
-		a.out, result.Parameters, result.Decisions, result.Seconds, result.Best); err != nil {
+	if _, err := fmt.Fprintf(a.flags.Results(cmd), "%s: %d parameters trained in %.1f s, mean job completion time of the validation sequences %.3f s\n",
+		a.out, result.Parameters, result.Seconds, result.Best); err != nil {
 		return err
 	}
 	return a.flags.WriteJSON(cmd, result)

@@ -25,7 +25,7 @@ func newRoot(line string) *cobra.Command {
 	})
 	root.SetVersionTemplate("netllm {{.Version}}\n")
 	evaluate := cli.Group(&cobra.Command{Use: "eval", Short: "Score policies on a task"})
-	evaluate.AddCommand(newEvalABR(line), newEvalVP(line), newEvalCJS(line))
+	evaluate.AddCommand(newEvalABR(line), newEvalVP(line), newEvalCJS(line), newEvalAll(line))
 	collect := cli.Group(&cobra.Command{Use: "collect", Short: "Record what policies do on a task"})
 	collect.AddCommand(newCollectABR(line), newCollectCJS(line))
 	adapt := cli.Group(&cobra.Command{Use: "adapt", Short: "Learn a task: a policy from a pool, a predictor from traces"})

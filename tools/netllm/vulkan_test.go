@@ -55,7 +55,7 @@ func TestVulkanCommands(t *testing.T) {
 	synth := []string{"--video", "synth1", "--traces", "synth:n=1,T=60", "--seed", "1"}
 	succeed(t, append([]string{"collect", "abr", "--policy", "bba", "--episodes", "1", "--out", pool}, synth...)...)
 	adapter := filepath.Join(dir, "adapter")
-	_, stderr := succeed(t, "adapt", "abr", "--pool", pool, "--epochs", "1", "--out", adapter, "--device", "vulkan")
+	_, stderr := succeed(t, "adapt", "abr", "--pool", pool, "--recipe", "offline", "--epochs", "1", "--out", adapter, "--device", "vulkan")
 	if !strings.Contains(stderr, "device: vulkan:") {
 		t.Errorf("adapt: the device is not named: %s", stderr)
 	}
@@ -74,7 +74,7 @@ func TestVulkanCommands(t *testing.T) {
 	cluster := []string{"--data", clusterData(t), "--jobs", "3", "--executors", "3", "--sequences", "1"}
 	jobs, scheduler, model := filepath.Join(dir, "jobs"), filepath.Join(dir, "scheduler"), byteModel(t)
 	succeed(t, append([]string{"collect", "cjs", "--policy", "target", "--out", jobs}, cluster...)...)
-	succeed(t, append([]string{"adapt", "cjs", "--model", model, "--pool", jobs, "--windows", "64", "--rounds", "0", "--out", scheduler, "--device", "vulkan"}, cluster...)...)
+	succeed(t, append([]string{"adapt", "cjs", "--model", model, "--pool", jobs, "--windows", "64", "--rounds", "0", "--gradient-iterations", "0", "--out", scheduler, "--device", "vulkan"}, cluster...)...)
 	a, b = both(append([]string{"eval", "cjs", "--policy", "netllm", "--model", model, "--adapter", scheduler, "--json", "-"}, cluster...)...)
 	decode(t, a, &wantEval)
 	decode(t, b, &gotEval)

@@ -1,0 +1,5 @@
+//go:build race
+
+package netllm_test
+
+const raceDetector = true
