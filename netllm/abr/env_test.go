@@ -279,7 +279,7 @@ func TestNoAllocation(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range PolicyNames() {
-		p, err := factory(t, name).New()
+		p, err := madeUp(t, name).New()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -30,9 +30,10 @@ func TestEvaluateWorkers(t *testing.T) {
 	video, sessions := SynthVideo("x", 1, 1), synthSessions(t, 23)
 	for _, name := range PolicyNames() {
 		var want *Result
+		f := madeUp(t, name)
 		for _, workers := range []int{1, 2, 7, 100, 0} {
 			calls := 0
-			got, err := Evaluate(t.Context(), factory(t, name), video, sessions, EvalOptions{
+			got, err := Evaluate(t.Context(), f, video, sessions, EvalOptions{
 				Workers: workers, Noise: true, Seed: 8, Log: true,
 				Progress: func(done, total int) {
 					calls++

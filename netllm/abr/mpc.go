@@ -93,15 +93,7 @@ func (m *MPC) predict(throughputs [History]float64) float64 {
 		worst = max(worst, e)
 	}
 
-	recent := throughputs[History-mpcMemory:]
-	for recent[0] == 0 { // ends at the newest, which is positive
-		recent = recent[1:]
-	}
-	sum := 0.0
-	for _, x := range recent {
-		sum += 1 / x
-	}
-	m.estimate = 1 / (sum / float64(len(recent)))
+	m.estimate = harmonicMean(&throughputs)
 	return m.estimate / (1 + worst)
 }
 

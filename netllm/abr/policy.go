@@ -38,29 +38,50 @@ type Factory struct {
 // PolicyConfig is what policies can be told.
 type PolicyConfig struct {
 	Seed uint64 // of policies that draw; the evaluation's is 100003
+
+	// Weights is the folder of the published agents' weights: abr/genet of
+	// the data. Only policies that [NeedsWeights] names read it.
+	Weights string
+}
+
+// known is a policy that NewFactory knows.
+type known struct {
+	name string
+	make func(PolicyConfig) (Factory, error)
 }
 
 // policies lists what NewFactory knows, in the order of messages.
-var policies = []struct {
-	name string
-	make func(PolicyConfig) Factory
-}{
-	{"constant:0", constantFactory(0)},
-	{"constant:1", constantFactory(1)},
-	{"constant:2", constantFactory(2)},
-	{"constant:3", constantFactory(3)},
-	{"constant:4", constantFactory(4)},
-	{"constant:5", constantFactory(5)},
-	{"random", randomFactory},
-	{"bba", func(PolicyConfig) Factory {
-		return Factory{New: func() (Policy, error) { return BBA{}, nil }}
-	}},
-	{"mpc", func(PolicyConfig) Factory {
-		return Factory{New: func() (Policy, error) { return NewMPC(), nil }}
-	}},
-	{"mpc-carry", func(PolicyConfig) Factory {
-		return Factory{Stateful: true, New: func() (Policy, error) { return NewCarryMPC(), nil }}
-	}},
+var policies = func() []known {
+	list := []known{
+		{"constant:0", constantFactory(0)},
+		{"constant:1", constantFactory(1)},
+		{"constant:2", constantFactory(2)},
+		{"constant:3", constantFactory(3)},
+		{"constant:4", constantFactory(4)},
+		{"constant:5", constantFactory(5)},
+		{"random", randomFactory},
+		{"rate", rule(func() Policy { return Rate{} })},
+		{"bba", rule(func() Policy { return BBA{} })},
+		{"bola", rule(func() Policy { return BOLA{} })},
+		{"mpc", rule(func() Policy { return NewMPC() })},
+		{"mpc-carry", func(PolicyConfig) (Factory, error) {
+			return Factory{Stateful: true, New: func() (Policy, error) { return NewCarryMPC(), nil }}, nil
+		}},
+		{"mpc-tuned", rule(func() Policy { return NewTunedMPC(TunedDiscount) })},
+	}
+	for _, a := range agents {
+		list = append(list,
+			known{a.name, agentFactory(a.name, a.file, false)},
+			known{a.name + sampledSuffix, agentFactory(a.name, a.file, true)})
+	}
+	return list
+}()
+
+// rule makes the factory of a policy whose sessions do not know of each other.
+func rule(make func() Policy) func(PolicyConfig) (Factory, error) {
+	return func(PolicyConfig) (Factory, error) {
+		return Factory{New: func() (Policy, error) { return make(), nil }}, nil
+	}
 }
 
 // PolicyNames returns the names that [NewFactory] knows.
@@ -77,14 +98,24 @@ func PolicyNames() []string {
 //	constant:0 .. constant:5   always that quality
 //	random                     a uniform quality, from an MT19937 stream of the seed
 //	bba                        [BBA]
+//	rate                       [Rate]
+//	bola                       [BOLA]
 //	mpc                        [MPC], history emptied per session: the canonical one
 //	mpc-carry                  MPC as the original runs it, history kept
+//	mpc-tuned                  [TunedMPC] with [TunedDiscount]
+//	genet, udr1, udr2, udr3,   the published agents, see [Actor], taking the most
+//	udr-real                   probable move
+//	genet-sampled ...          the same, each drawing its moves from a stream of the seed
 //
-// An unknown name is an error that lists the known ones.
+// An unknown name is an error that lists the known ones. Weights that are
+// missing or not an agent's are an error that names file and tensor.
 func NewFactory(name string, config PolicyConfig) (Factory, error) {
 	for _, p := range policies {
 		if p.name == name {
-			f := p.make(config)
+			f, err := p.make(config)
+			if err != nil {
+				return Factory{}, fmt.Errorf("abr: policy %q: %w", name, err)
+			}
 			f.Name = name
 			return f, nil
 		}
@@ -101,10 +132,8 @@ func (Constant) Reset() {}
 // Decide returns the quality c.
 func (c Constant) Decide(*Observation) (int, error) { return int(c), nil }
 
-func constantFactory(quality int) func(PolicyConfig) Factory {
-	return func(PolicyConfig) Factory {
-		return Factory{New: func() (Policy, error) { return Constant(quality), nil }}
-	}
+func constantFactory(quality int) func(PolicyConfig) (Factory, error) {
+	return rule(func() Policy { return Constant(quality) })
 }
 
 // random chooses uniformly; its stream runs on from session to session.
@@ -114,8 +143,8 @@ func (random) Reset() {}
 
 func (r random) Decide(*Observation) (int, error) { return r.rng.IntRange(0, Qualities-1), nil }
 
-func randomFactory(config PolicyConfig) Factory {
+func randomFactory(config PolicyConfig) (Factory, error) {
 	return Factory{Stateful: true, New: func() (Policy, error) {
 		return random{NewMT19937(fold32(config.Seed))}, nil
-	}}
+	}}, nil
 }

@@ -11,7 +11,7 @@ import (
 func TestNewFactory(t *testing.T) {
 	t.Parallel()
 	stateful := map[string]bool{"random": true, "mpc-carry": true}
-	for _, name := range []string{"constant:0", "constant:5", "random", "bba", "mpc", "mpc-carry"} {
+	for _, name := range []string{"constant:0", "constant:5", "random", "rate", "bba", "bola", "mpc", "mpc-carry", "mpc-tuned"} {
 		f, err := NewFactory(name, PolicyConfig{})
 		if err != nil {
 			t.Error(err)
@@ -23,7 +23,7 @@ func TestNewFactory(t *testing.T) {
 	}
 	for _, name := range []string{"", "constant", "constant:6", "constant:00", "MPC", "bba "} {
 		_, err := NewFactory(name, PolicyConfig{})
-		checkError(t, err, "unknown policy", "known: constant:0, constant:1", "random, bba, mpc, mpc-carry")
+		checkError(t, err, "unknown policy", "known: constant:0, constant:1", "random, rate, bba, bola, mpc, mpc-carry, mpc-tuned, genet, genet-sampled, udr1")
 	}
 }
 

@@ -4,6 +4,7 @@ package main
 
 import (
 	"math"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -54,8 +55,9 @@ func (l *learnedFlags) add(cmd *cobra.Command) {
 }
 
 // factories makes the policies in the order of their names. What they use stays
-// open until the returned function is called.
-func (l *learnedFlags) factories(policies []string, seed uint64, used cli.Used) (list []abr.Factory, done func(), err error) {
+// open until the returned function is called. The published agents' weights are
+// in the data's folder, which only they need.
+func (l *learnedFlags) factories(policies []string, flags *cli.Flags, used cli.Used) (list []abr.Factory, done func(), err error) {
 	if l.quantile > 1 || math.IsNaN(l.quantile) {
 		return nil, nil, cli.Usagef("--target-quantile %v: want 0 to 1", l.quantile)
 	}
@@ -70,16 +72,36 @@ func (l *learnedFlags) factories(policies []string, seed uint64, used cli.Used) 
 	for _, name := range policies {
 		var f abr.Factory
 		if name == learnedPolicy {
-			f, done, err = l.open(used)
+			var opened func()
+			if f, opened, err = l.open(used); err == nil {
+				done = opened
+			}
 		} else {
-			f, err = abr.NewFactory(name, abr.PolicyConfig{Seed: seed})
+			f, err = baseline(name, flags)
 		}
 		if err != nil {
+			done()
 			return nil, nil, err
 		}
 		list = append(list, f)
 	}
 	return list, done, nil
+}
+
+// baseline makes a policy of the library.
+func baseline(name string, flags *cli.Flags) (abr.Factory, error) {
+	config := abr.PolicyConfig{Seed: flags.Seed}
+	if abr.NeedsWeights(name) {
+		dir, err := flags.DataDir()
+		if err != nil {
+			return abr.Factory{}, err
+		}
+		if dir == "" {
+			return abr.Factory{}, cli.Usagef("--policy %s reads its weights from abr/genet of the data: --data or NETLLM_DATA is needed", name)
+		}
+		config.Weights = filepath.Join(dir, "abr", "genet")
+	}
+	return abr.NewFactory(name, config)
 }
 
 // open loads model and adapter.

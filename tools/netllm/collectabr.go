@@ -124,7 +124,7 @@ func (c *collectABR) run(cmd *cobra.Command, line string) error {
 	if c.values {
 		abr.ByTrace(sessions)
 	}
-	factories, done, err := c.learned.factories(c.policies, c.flags.Seed, used)
+	factories, done, err := c.learned.factories(c.policies, &c.flags, used)
 	if err != nil {
 		return err
 	}

@@ -81,7 +81,7 @@ func (e *evalABR) run(cmd *cobra.Command, line string) error {
 	if err != nil {
 		return err
 	}
-	factories, closeModel, err := e.learned.factories(e.policies, e.flags.Seed, used)
+	factories, closeModel, err := e.learned.factories(e.policies, &e.flags, used)
 	if err != nil {
 		return err
 	}
