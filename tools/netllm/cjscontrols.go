@@ -29,6 +29,7 @@ type cjsControls struct {
 	pool     string
 	sequence string
 	windows  int
+	rounds   int
 	runs     int
 
 	cjs  *cjsData
@@ -91,10 +92,11 @@ func newCJSControls(line string) *cobra.Command {
 		Short: "Cluster job scheduling with the frozen model and four controls in its place",
 		Long: "Cjs-controls adapts to a pool with each of five bodies between the same encoder and heads:\n" +
 			"the pretrained model, random weights in its shape (both frozen, with low-rank matrices),\n" +
-			"the same shape trained whole, nothing, and one trained attention layer. Each takes that\n" +
-			"learning rate with the smallest mean job completion time on validation sequences for the\n" +
-			"first seed. It prints the mean on the sequences of the file and in the paper's settings of\n" +
-			"30 executors and of 450 jobs, and the differences from sampled Decima.",
+			"the same shape trained whole, nothing, and one trained attention layer. None takes\n" +
+			"policy-gradient steps. Each takes that learning rate with the smallest mean job completion\n" +
+			"time on validation sequences for the first seed. It prints the mean on the sequences of the\n" +
+			"file and in the paper's settings of 30 executors and of 450 jobs, and the differences from\n" +
+			"sampled Decima.",
 		Example: "  netllm experiment cjs-controls --model stories260k-f32.gguf --pool pool.safetensors --sequence cjs_reference_sequences.json --data ../shared/data --json controls.json",
 		Args:    cli.NoArgs,
 		RunE:    cli.Action(func(cmd *cobra.Command, _ []string) error { return c.run(cmd, line) }),
@@ -107,6 +109,8 @@ func newCJSControls(line string) *cobra.Command {
 	fs.IntVar(&c.runs, "runs", 4, "play each of its sequences `N` times")
 	c.controlFlags.add(cmd, 1e-3, 2e-3, 4e-3)
 	fs.IntVar(&c.windows, "windows", 0, "draw `N` windows of decisions in all (default the recipe's)")
+	fs.IntVar(&c.rounds, "rounds", -1, "relabel own states `N` times (default the recipe's)")
+	fs.Lookup("rounds").DefValue = "0" // the help has its own words for the default
 	c.data.addGenerated(cmd, 200, 50, 4)
 	c.flags.AddData(cmd)
 	c.flags.AddSeed(cmd, 1)
@@ -124,6 +128,8 @@ func (c *cjsControls) run(cmd *cobra.Command, line string) error {
 		return cli.Usagef("--pool and --sequence are needed")
 	case c.windows < 0 || c.runs < 1:
 		return cli.Usagef("--windows %d, --runs %d: want 1 or more", c.windows, c.runs)
+	case c.rounds < -1:
+		return cli.Usagef("--rounds %d: want 0 or more", c.rounds)
 	}
 	if err := c.data.check(); err != nil {
 		return err
@@ -228,7 +234,10 @@ func (c *cjsControls) prepare(spec netllm.BodySpec, rate float64, seed uint64) (
 	if c.windows > 0 {
 		run.Recipe.Windows = c.windows
 	}
-	run.Recipe.LearningRate = float32(rate)
+	if c.rounds >= 0 {
+		run.Recipe.Rounds = c.rounds
+	}
+	run.Recipe.LearningRate, run.Recipe.Gradient = float32(rate), nil
 	return run, err
 }
 
@@ -246,9 +255,6 @@ func (c *cjsControls) train(ctx context.Context, b ops.Backend, r *cjsRun) error
 		train := cjsTraining{valid: valid, teacher: teacher, open: func() ops.Backend { return b }, workers: 1, data: c.cjs, flags: &c.data}
 		adapter, result, err := train.imitate(ctx, b, body, r.Recipe, c.read)
 		if err != nil {
-			return err
-		}
-		if err := train.improve(ctx, b, body, adapter, result); err != nil {
 			return err
 		}
 		r.Trained, r.Seconds, r.Best = result.Parameters, result.Seconds, result.Best
