@@ -7,14 +7,21 @@ import (
 	"math"
 )
 
-// TunedDiscount is the factor on the throughput of "mpc-tuned".
-const TunedDiscount = 0.5
+// TunedDiscount is the share of the throughput that "mpc-tuned" plans with. It
+// is the best of a grid on fcc-train with video1: three sessions per trace from
+// random rows (seed 1) have a mean QoE of
+//
+//	0.40    0.45    0.50    0.55    0.60    0.65    0.70
+//	0.6585  0.6834  0.6912  0.6967  0.6871  0.6718  0.6495
+//
+// TestTunedDiscount runs that search again.
+const TunedDiscount = 0.55
 
 // TunedMPC is plain MPC: the first quality of the best plan for the next five
 // chunks, where each may have any quality, at a throughput of a fixed share of
 // the harmonic mean of the last five. Unlike [MPC] it reads the sizes of the
-// chunks that come next, may jump, and counts the round-trip time of every
-// chunk. Of equal plans the first in ascending order wins. Source: Yin et al.,
+// chunks that come next, may jump, and takes the round-trip time for what it
+// is: it is left out of the throughputs and added to every download. Of equal plans the first in ascending order wins. Source: Yin et al.,
 // SIGCOMM 2015.
 //
 // The search bounds what a plan can still earn and leaves out plans that
@@ -47,15 +54,15 @@ func (m *TunedMPC) Decide(o *Observation) (int, error) {
 	if o.Remaining < 0 || o.Remaining >= Chunks || o.Last.Quality < 0 || o.Last.Quality >= Qualities {
 		return 0, fmt.Errorf("abr: mpc-tuned: %d chunks remaining after quality %d", o.Remaining, o.Last.Quality)
 	}
-	row := &o.State[RowThroughput]
-	if x := row[History-1]; !(x > 0) || math.IsInf(x, 1) {
-		return 0, fmt.Errorf("abr: mpc-tuned: throughput of %v Mbyte/s", x)
+	x, sec := o.State[RowThroughput][History-1], o.State[RowDownload][History-1]*normalizerSec
+	if !(x > 0) || math.IsInf(x, 1) || !(sec > 0) || math.IsInf(sec, 1) {
+		return 0, fmt.Errorf("abr: mpc-tuned: throughput of %v Mbyte/s over %v s", x, sec)
 	}
 	m.depth = min(mpcHorizon, o.Remaining)
 	if m.depth == 0 {
 		return 0, nil
 	}
-	bandwidth := float64(harmonicMean(row) * m.discount)
+	bandwidth := float64(linkMean(o) * m.discount)
 	next := Chunks - o.Remaining
 	for j := range m.depth {
 		for q := range Qualities {
@@ -74,6 +81,20 @@ func (m *TunedMPC) Decide(o *Observation) (int, error) {
 	m.best, m.choice = math.Inf(-1), 0
 	m.walk(start, 0, 0)
 	return m.choice, nil
+}
+
+// linkMean is the harmonic mean of the last five throughputs in Mbyte/s with the
+// round-trip time taken out of the download times.
+func linkMean(o *Observation) float64 {
+	throughputs := o.State[RowThroughput]
+	for i := range throughputs {
+		if sec := float64(o.State[RowDownload][i] * normalizerSec); sec > 0 {
+			// Noise may make a download shorter than the round trip it includes.
+			transfer := max(sec-rttMs/1000, sec/10)
+			throughputs[i] = throughputs[i] * sec / transfer
+		}
+	}
+	return harmonicMean(&throughputs)
 }
 
 // tunedNode is what a plan has come to after some of its chunks.
