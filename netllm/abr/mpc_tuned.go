@@ -21,8 +21,8 @@ const TunedDiscount = 0.55
 // chunks, where each may have any quality, at a throughput of a fixed share of
 // the harmonic mean of the last five. Unlike [MPC] it reads the sizes of the
 // chunks that come next, may jump, and takes the round-trip time for what it
-// is: it is left out of the throughputs and added to every download. Of equal plans the first in ascending order wins. Source: Yin et al.,
-// SIGCOMM 2015.
+// is: it is left out of the throughputs and added to every download. Of equal
+// plans the first in ascending order wins. Source: Yin et al., SIGCOMM 2015.
 //
 // The search bounds what a plan can still earn and leaves out plans that
 // cannot win; its choice is that of a full enumeration. Decide does not
