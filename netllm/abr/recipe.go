@@ -149,7 +149,7 @@ func best(r *Recipe) {
 	r.Network = NetworkConfig{Features: 64, Window: 1, Timesteps: Decisions + 1, History: 16, Alone: true}
 	r.noDropout()
 	r.Gamma, r.Scale, r.Epochs, r.Stride = 1, 1, 0, 0
-	r.Windows, r.ValidEvery, r.Rounds, r.RoundSessions = 1200000, 120000, 5, 700
+	r.Windows, r.ValidEvery, r.Rounds, r.RoundSessions = 600000, 50000, 5, 500
 	r.Loss, r.MostRegret, r.Average = ValueLoss, 8, 0.998
 	r.Batch, r.Accumulate, r.ClipEach, r.MaxNorm = 64, 1, false, 1
 	r.LearningRate, r.WeightDecay, r.WarmUp, r.Floor = 2e-3, 1e-2, 100, 0.02

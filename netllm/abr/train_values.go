@@ -46,13 +46,12 @@ type valuesTraining struct {
 	data    *dataset
 	regrets []float32 // [N, 6], what each quality loses to the best
 	trainer *netllm.Trainer
-	average *netllm.RunningMean // or nil
 	rng     *rand.Rand
 	steps   Steps
 	starts  []int
 
-	progress ValuesProgress
-	chosen   [][]float32 // the weights that were best
+	selection *netllm.Selection
+	progress  ValuesProgress
 }
 
 // TrainValues trains the adapter on a pool with a planner's values. Between parts of the training the policy plays sessions by
@@ -79,13 +78,11 @@ func (a *Adapter) TrainValues(ctx context.Context, b ops.Backend, pool *netllm.P
 	t.trainer = netllm.NewTrainer(b, params, r.LearningRate, r.Seed)
 	defer t.trainer.Free()
 	t.trainer.MaxNorm, t.trainer.ClipEach, t.trainer.Optimizer.WeightDecay = r.MaxNorm, r.ClipEach, r.WeightDecay
-	if r.Average > 0 {
-		t.average = netllm.NewRunningMean(b, params, r.Average)
-	}
+	t.selection = netllm.NewSelection(b, params, r.Average)
 	if err := t.run(ctx); err != nil {
 		return err
 	}
-	return netllm.Restore(b, params, t.chosen)
+	return t.selection.Finish()
 }
 
 // use takes the transitions of a pool for training.
@@ -163,10 +160,7 @@ func (t *valuesTraining) step() (float64, error) {
 	if err := t.trainer.Step(ops.WarmUp(done, min(r.WarmUp, t.progress.Steps/10)) * ops.Cosine(done, t.progress.Steps, r.Floor)); err != nil {
 		return 0, err
 	}
-	if t.average != nil {
-		return sum, t.average.Add()
-	}
-	return sum, nil
+	return sum, t.selection.Stepped()
 }
 
 // loss is that of the batch, see [Recipe].
@@ -192,26 +186,6 @@ func (t *valuesTraining) loss(c *ops.Context) tensor.Tensor {
 	return ops.MatMul(c, c.Float32s(regrets, 1, n), chances).Reshape(1)
 }
 
-// withMean runs f with the running mean of weights in their place, if there is one, and gives f its copy.
-func (t *valuesTraining) withMean(f func(weights [][]float32) error) error {
-	params := t.a.Params()
-	current, err := netllm.Snapshot(t.b, params)
-	if err != nil {
-		return err
-	}
-	if t.average == nil {
-		return f(current)
-	}
-	mean := t.average.Mean()
-	if err := netllm.Restore(t.b, params, mean); err != nil {
-		return err
-	}
-	if err := f(mean); err != nil {
-		return err
-	}
-	return netllm.Restore(t.b, params, current)
-}
-
 // policy is the adapter as it is now.
 func (t *valuesTraining) policy(name string) Factory {
 	return t.a.Factory(name, t.a.Cond.MaxReturn, t.opt.Workers, t.opt.Open)
@@ -219,17 +193,15 @@ func (t *valuesTraining) policy(name string) Factory {
 
 // look plays the validation sessions and keeps the weights if they are the best so far.
 func (t *valuesTraining) look(ctx context.Context) error {
-	return t.withMean(func(weights [][]float32) error {
+	lost, err := t.selection.Look(func() (float64, error) {
 		r, err := Evaluate(ctx, t.policy("validation"), t.opt.Video, t.opt.Valid, EvalOptions{Workers: t.opt.Workers})
 		if err != nil {
-			return err
+			return 0, err
 		}
-		p := &t.progress
-		if p.Valid = r.Mean; !(p.Valid <= p.Best) { // the first, too
-			p.Best, t.chosen = p.Valid, weights
-		}
-		return nil
+		return -r.Mean, nil
 	})
+	t.progress.Valid, t.progress.Best = -lost, -t.selection.Best
+	return err
 }
 
 // relabel has the policy play, and a planner say what it could have done.
@@ -238,7 +210,7 @@ func (t *valuesTraining) relabel(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return t.withMean(func([][]float32) error {
+	return t.selection.Try(func() error {
 		more, err := Collect(ctx, t.policy("own states"), t.opt.Video, sessions, CollectOptions{Workers: t.opt.Workers, Values: true})
 		if err != nil {
 			return err

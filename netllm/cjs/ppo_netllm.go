@@ -44,17 +44,15 @@ func (a *Adapter) Improve(ctx context.Context, b ops.Backend, opt ImproveOptions
 	case r.Network.Window != 1:
 		return errors.New("cjs: policy gradient: the network remembers decisions, which is not supported")
 	}
-	best, kept := math.NaN(), [][]float32(nil)
+	selection := netllm.NewSelection(b, a.Trained(), 0)
 	look := func() (float64, error) {
-		score, err := Evaluate(ctx, a.Factory("validation", opt.Workers, opt.Open), opt.Valid, EvalOptions{Workers: opt.Workers, Seed: r.Seed})
-		if err != nil {
-			return 0, err
-		}
-		if !(score.Mean >= best) { // the first, too
-			best = score.Mean
-			kept, err = netllm.Snapshot(b, a.Trained())
-		}
-		return score.Mean, err
+		return selection.Look(func() (float64, error) {
+			score, err := Evaluate(ctx, a.Factory("validation", opt.Workers, opt.Open), opt.Valid, EvalOptions{Workers: opt.Workers, Seed: r.Seed})
+			if err != nil {
+				return 0, err
+			}
+			return score.Mean, nil
+		})
 	}
 	if _, err := look(); err != nil {
 		return err
@@ -68,14 +66,14 @@ func (a *Adapter) Improve(ctx context.Context, b ops.Backend, opt ImproveOptions
 			}
 		}
 		if opt.Each != nil {
-			opt.Each(p, valid, best)
+			opt.Each(p, valid, selection.Best)
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	return netllm.Restore(b, a.Trained(), kept)
+	return selection.Finish()
 }
 
 // adapterLearner is an adapter as a learner.

@@ -50,10 +50,9 @@ type training struct {
 	trainer *netllm.Trainer
 	rng     *rand.Rand
 	batch   batch
-	average *netllm.RunningMean // or nil
 
-	progress Progress
-	chosen   [][]float32 // the weights that were best
+	selection *netllm.Selection
+	progress  Progress
 }
 
 // Train trains the adapter's matrices, modules and whatever of the body is not frozen on a pool, which rounds of relabelling
@@ -77,13 +76,11 @@ func (a *Adapter) Train(ctx context.Context, b ops.Backend, pool *Pool, opt Trai
 	t.trainer = netllm.NewTrainer(b, params, r.LearningRate, r.Seed)
 	defer t.trainer.Free()
 	t.trainer.MaxNorm, t.trainer.ClipEach, t.trainer.Optimizer.WeightDecay = r.MaxNorm, r.ClipEach, r.WeightDecay
-	if r.Average > 0 {
-		t.average = netllm.NewRunningMean(b, params, r.Average)
-	}
+	t.selection = netllm.NewSelection(b, params, r.Average)
 	if err := t.run(ctx, whole); err != nil {
 		return err
 	}
-	return netllm.Restore(b, params, t.chosen)
+	return t.selection.Finish()
 }
 
 // use takes the decisions of a pool for training.
@@ -148,45 +145,20 @@ func (t *training) step() (float64, error) {
 	if err := t.trainer.Step(ops.WarmUp(done, min(r.WarmUp, t.progress.Steps/10)) * ops.Cosine(done, t.progress.Steps, r.Floor)); err != nil {
 		return 0, err
 	}
-	if t.average != nil {
-		return sum, t.average.Add()
-	}
-	return sum, nil
-}
-
-// withMean runs f with the running mean of weights in their place, if there is one, and gives f its copy.
-func (t *training) withMean(f func(weights [][]float32) error) error {
-	params := t.a.Trained()
-	current, err := netllm.Snapshot(t.b, params)
-	if err != nil {
-		return err
-	}
-	if t.average == nil {
-		return f(current)
-	}
-	mean := t.average.Mean()
-	if err := netllm.Restore(t.b, params, mean); err != nil {
-		return err
-	}
-	if err := f(mean); err != nil {
-		return err
-	}
-	return netllm.Restore(t.b, params, current)
+	return sum, t.selection.Stepped()
 }
 
 // look plays the validation sequences and keeps the weights if they are the best so far.
-func (t *training) look(ctx context.Context) error {
-	return t.withMean(func(weights [][]float32) error {
+func (t *training) look(ctx context.Context) (err error) {
+	t.progress.Valid, err = t.selection.Look(func() (float64, error) {
 		r, err := Evaluate(ctx, t.a.Factory("validation", t.opt.Workers, t.opt.Open), t.opt.Valid, EvalOptions{Workers: t.opt.Workers, Seed: t.a.Recipe.Seed})
 		if err != nil {
-			return err
+			return 0, err
 		}
-		p := &t.progress
-		if p.Valid = r.Mean; !(p.Valid >= p.Best) { // the first, too
-			p.Best, t.chosen = p.Valid, weights
-		}
-		return nil
+		return r.Mean, nil
 	})
+	t.progress.Best = t.selection.Best
+	return err
 }
 
 // relabel has the policy play, and the teacher say what it should have done.
@@ -195,7 +167,7 @@ func (t *training) relabel(ctx context.Context, pool *Pool) error {
 	if err != nil {
 		return err
 	}
-	return t.withMean(func([][]float32) error {
+	return t.selection.Try(func() error {
 		f := t.a.Factory("own states", t.opt.Workers, t.opt.Open)
 		more, err := Collect(ctx, f, sequences, CollectOptions{Workers: t.opt.Workers, Seed: t.a.Recipe.Seed + uint64(t.progress.Round), Teacher: &t.opt.Teacher})
 		if err != nil {

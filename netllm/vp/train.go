@@ -30,10 +30,7 @@ type training struct {
 	predictor *Learned // for the validation windows
 	rng       *rand.Rand
 	valid     []Window
-	average   *netllm.RunningMean // or nil
-
-	best   float64
-	chosen [][]float32 // the weights that had it
+	selection *netllm.Selection
 }
 
 // Train trains the adapter's matrices, modules and whatever of the body is not frozen on
@@ -48,7 +45,7 @@ func (a *Adapter) Train(ctx context.Context, b ops.Backend, windows, valid []Win
 		return fmt.Errorf("vp: %d windows to train on and %d to choose by", len(windows), len(valid))
 	}
 	r, params := a.Recipe, a.Trained()
-	t := &training{a: a, b: b, valid: valid, best: math.NaN()}
+	t := &training{a: a, b: b, valid: valid}
 	t.trainer, t.predictor = netllm.NewTrainer(b, params, r.LearningRate, r.Seed), a.NewLearned(ops.NewContext(b), true)
 	t.rng = rand.New(rand.NewPCG(r.Seed, 0x7368756666)) // the stream is the shuffling's own
 	defer t.trainer.Free()
@@ -57,13 +54,11 @@ func (a *Adapter) Train(ctx context.Context, b ops.Backend, windows, valid []Win
 	if n, ok := a.Network.(*Published); ok && r.ClipHead {
 		t.trainer.Clipped, t.trainer.Optimizer.Undecayed = append(a.Body.Params(), n.clipped()...), n.undecayed()
 	}
-	if r.Average > 0 {
-		t.average = netllm.NewRunningMean(b, params, r.Average)
-	}
+	t.selection = netllm.NewSelection(b, params, r.Average)
 	if err := t.run(ctx, windows, each); err != nil {
 		return err
 	}
-	return netllm.Restore(b, params, t.chosen)
+	return t.selection.Finish()
 }
 
 // run goes through all epochs.
@@ -94,7 +89,7 @@ func (t *training) run(ctx context.Context, windows []Window, each func(Progress
 					return err
 				}
 			}
-			p.Best = t.best
+			p.Best = t.selection.Best
 			if each != nil {
 				each(p)
 			}
@@ -137,36 +132,16 @@ func (t *training) step(group []Window, total int) (float64, error) {
 	if err := t.trainer.Step(ops.WarmUp(done, min(r.WarmUp, total/10)) * ops.Cosine(done, total, r.Floor)); err != nil {
 		return 0, err
 	}
-	if t.average != nil {
-		return sum / float64(len(group)), t.average.Add()
-	}
-	return sum / float64(len(group)), nil
+	return sum / float64(len(group)), t.selection.Stepped()
 }
 
 // look measures the error on the validation windows and keeps the weights if it is the smallest
 // so far.
 func (t *training) look(ctx context.Context) (float64, error) {
-	params := t.a.Trained()
-	current, err := netllm.Snapshot(t.b, params)
-	if err != nil {
-		return 0, err
-	}
-	candidate := current
-	if t.average != nil {
-		candidate = t.average.Mean()
-		if err := netllm.Restore(t.b, params, candidate); err != nil {
-			return 0, err
-		}
-	}
-	f := Factory{Name: "validation", Batch: learnedBatch, New: func() (Predictor, error) { return struct{ Predictor }{t.predictor}, nil }} // which stays
-	valid, err := t.judge(ctx, f)
-	if err != nil {
-		return 0, err
-	}
-	if !(valid >= t.best) { // the first, too
-		t.best, t.chosen = valid, candidate
-	}
-	return valid, netllm.Restore(t.b, params, current)
+	return t.selection.Look(func() (float64, error) {
+		f := Factory{Name: "validation", Batch: learnedBatch, New: func() (Predictor, error) { return struct{ Predictor }{t.predictor}, nil }} // which stays
+		return t.judge(ctx, f)
+	})
 }
 
 // judge measures the validation windows: of the published network the mean squared
