@@ -104,7 +104,7 @@ type EnvConfig struct {
 // it at a time; neither Reset nor Step allocates.
 type Env struct {
 	config  EnvConfig
-	valid   map[*Trace]bool // traces of config.Sessions, checked once
+	valid   map[*Trace]bool // traces checked already
 	sizes   *[Chunks]chunkSizes
 	sim     simulator
 	rng     MT19937
@@ -128,7 +128,6 @@ func NewEnv(config EnvConfig) (*Env, error) {
 		if err := e.validate(s); err != nil {
 			return nil, fmt.Errorf("abr: session %d: %w", i, err)
 		}
-		e.valid[s.Trace] = true
 	}
 	return e, nil
 }
@@ -157,13 +156,20 @@ func (e *Env) ResetSession(s Session, seed uint64) (*Observation, error) {
 	return &e.obs, nil
 }
 
-// validate checks session s. Walking a trace takes as long as a session: those
-// that NewEnv has walked, which nothing changes since, are not walked again.
+// validate checks session s. Walking a trace takes as long as a session: one
+// that was walked, which nothing changes since, is not walked again.
 func (e *Env) validate(s Session) error {
 	if e.valid[s.Trace] {
 		return s.validateStart()
 	}
-	return s.validate()
+	if err := s.validate(); err != nil {
+		return err
+	}
+	if err := s.Trace.checkSession(e.config.Video); err != nil {
+		return fmt.Errorf("trace %q: %w", s.Trace.Name, err)
+	}
+	e.valid[s.Trace] = true
+	return nil
 }
 
 func (e *Env) begin(s Session) {

@@ -183,6 +183,7 @@ func (s *TraceSet) Sessions(p Plan) ([]Session, error) {
 	rng := NewMT19937(fold32(p.Seed))
 	order := slices.Clone(s.Traces)
 	sessions := make([]Session, p.Episodes)
+	valid := make(map[*Trace]bool, len(order))
 	for i := range sessions {
 		at := i % len(order)
 		if at == 0 && p.Shuffle {
@@ -198,9 +199,14 @@ func (s *TraceSet) Sessions(p Plan) ([]Session, error) {
 		case StartRandom:
 			session.StartRow = rng.IntRange(1, session.Trace.Rows()-1)
 		}
-		if err := session.validate(); err != nil {
+		check := session.validate
+		if valid[session.Trace] { // its rows need not be walked again
+			check = session.validateStart
+		}
+		if err := check(); err != nil {
 			return nil, fmt.Errorf("abr: %w", err)
 		}
+		valid[session.Trace] = true
 		sessions[i] = session
 	}
 	return sessions, nil
