@@ -82,10 +82,10 @@ func (p *csvParser) readHeader(text []byte) error {
 		return err
 	}
 	if p.rate < 0 {
-		return fmt.Errorf("no column of bandwidth in the header %s; known: %s", quoted(text), known(csvRates))
+		return fmt.Errorf("no column of bandwidth in the header %s; known: %s", quoted(text), namesOf(csvRates))
 	}
 	if p.time < 0 && p.header[p.rate] != fccColumn {
-		return fmt.Errorf("no column of time in the header %s; known: %s", quoted(text), known(csvTimes))
+		return fmt.Errorf("no column of time in the header %s; known: %s", quoted(text), namesOf(csvTimes))
 	}
 	if p.time >= 0 {
 		p.perSec = csvTimes[p.header[p.time]]
@@ -115,7 +115,7 @@ func (p *csvParser) find(what string, units map[string]float64) (int, error) {
 	return at, nil
 }
 
-func known(units map[string]float64) string {
+func namesOf(units map[string]float64) string {
 	return strings.Join(slices.Sorted(maps.Keys(units)), ", ")
 }
 

@@ -312,7 +312,7 @@ func (c *cjsControls) table(r *cjsControlsResult, specs []netllm.BodySpec) *cli.
 			return values
 		}
 		seconds, _ := stats.MeanStdErr(column(func(r *cjsRun) float64 { return r.Seconds }))
-		row := []string{string(specs[i].Kind), fmt.Sprintf("%g", runs[0].rate()), strconv.Itoa(runs[0].Trained), number(seconds, 0), plusMinus(column((*cjsRun).valid), 2)}
+		row := []string{string(specs[i].Kind), fmt.Sprintf("%g", float32(runs[0].rate())), strconv.Itoa(runs[0].Trained), number(seconds, 0), plusMinus(column((*cjsRun).valid), 2)}
 		for k := range c.sets {
 			row = append(row, plusMinus(column(func(r *cjsRun) float64 { return r.Scores[k].Mean }), 2), plusMinus(column(func(r *cjsRun) float64 { return r.Scores[k].Difference }), 2))
 		}
