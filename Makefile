@@ -10,7 +10,7 @@ FUZZ ?= 60s
 FUZZERS := ./tensor/gguf:FuzzGGUF ./tensor/safetensors:FuzzSafetensors ./tensor/safetensors:FuzzIndex \
            ./transformer:FuzzConfig ./transformer:FuzzPEFT ./transformer/tokenizer:FuzzTokenizerJSON \
            ./transformer/tokenizer:FuzzTokenizerModel ./transformer/tokenizer:FuzzMerges ./transformer/tokenizer:FuzzEncode \
-           ./transformer/convert:FuzzLlama2C ./netllm:FuzzPool ./netllm/abr:FuzzTrace ./netllm/vp:FuzzTrace \
+           ./transformer/convert:FuzzLlama2C ./netllm:FuzzPool ./netllm/abr:FuzzTrace ./netllm/abr:FuzzVideo ./netllm/vp:FuzzTrace \
            ./netllm/cjs:FuzzProfile ./netllm/cjs:FuzzSequence ./netllm/cjs:FuzzPool \
            ./tools/internal/pickle:FuzzPickle ./tools/internal/npy:FuzzNPY ./tools/internal/tfbundle:FuzzBundle
 

@@ -23,6 +23,7 @@ type PoolMeta struct {
 	Seeds    []uint64          // that they were given
 	Data     map[string]string // SHA-256 of the data read, by name
 	Command  string            // that collected it
+	LeftOut  []string          `json:",omitempty"` // recordings of the data that were not used, by name
 }
 
 // AnyRow is a column's row of whatever shape.

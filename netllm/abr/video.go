@@ -33,6 +33,10 @@ const maxChunkBytes = 1e9
 type Video struct {
 	Name string
 
+	// Note says in words where the sizes are not those of the real chunks, or
+	// the labels not those of the real bitrates; "" if there is nothing to say.
+	Note string
+
 	// ChunkBytes holds the size of each chunk in each quality, in bytes.
 	// The last chunk, one past the session's end, is only ever read by MPC.
 	ChunkBytes [Qualities][Chunks + 1]int
@@ -103,7 +107,7 @@ func readSizes(path string, sizes []int) error {
 //
 //	video1, video2   dataDir/abr/videos/NAME_sizes (Envivio-Dash3, SynthVideo)
 //	synth1, synth2   generated stand-ins for those two, see [SynthVideo]; dataDir is not read
-//	anything else    a folder of size files
+//	anything else    a folder of size files, or a file: see [ReadVideoFile]
 func OpenVideo(dataDir, name string) (*Video, error) {
 	switch name {
 	case "":
@@ -114,6 +118,9 @@ func OpenVideo(dataDir, name string) (*Video, error) {
 		return SynthVideo(name, 1, 1), nil
 	case "synth2":
 		return SynthVideo(name, 2, 1.2), nil
+	}
+	if info, err := os.Stat(name); err == nil && !info.IsDir() {
+		return ReadVideoFile(name)
 	}
 	return ReadVideo(name, filepath.Base(name))
 }

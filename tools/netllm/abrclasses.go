@@ -1,4 +1,4 @@
-// How the FCC test traces overlap those that policies are trained on.
+// How test traces overlap those that policies are trained on.
 
 package main
 
@@ -29,12 +29,11 @@ func overlapClasses(test, train []*abr.Trace) map[string]string {
 	for _, t := range test {
 		class := classUnseen
 		for _, other := range train {
-			if slices.Equal(t.Mbps, other.Mbps) && slices.Equal(t.TimeSec, other.TimeSec) {
-				class = classCopy
+			if of := overlapClass(t, other); of == classCopy {
+				class = of
 				break
-			}
-			if class == classUnseen && len(other.Mbps) > len(t.Mbps) && containsRun(other.Mbps, t.Mbps) {
-				class = classSlice
+			} else if of == classSlice {
+				class = of
 			}
 		}
 		classes[t.Name] = class
@@ -42,10 +41,57 @@ func overlapClasses(test, train []*abr.Trace) map[string]string {
 	return classes
 }
 
-// containsRun reports whether part stands in all, in one piece.
+// overlapClass returns what t is of another trace.
+func overlapClass(t, other *abr.Trace) string {
+	switch {
+	case slices.Equal(t.Mbps, other.Mbps) && slices.Equal(t.TimeSec, other.TimeSec):
+		return classCopy
+	case len(other.Mbps) > len(t.Mbps) && containsRun(other.Mbps, t.Mbps):
+		return classSlice
+	}
+	return classUnseen
+}
+
+// withoutOverlap returns the traces that have nothing to do with those of a
+// test set, and the names of the others: the same trace is in the test set, or
+// a part of it, or it is itself a part of one.
+func withoutOverlap(traces, test []*abr.Trace) (kept []*abr.Trace, leftOut []string) {
+	for _, t := range traces {
+		if slices.ContainsFunc(test, func(other *abr.Trace) bool {
+			return overlapClass(t, other) != classUnseen || overlapClass(other, t) != classUnseen
+		}) {
+			leftOut = append(leftOut, t.Name)
+		} else {
+			kept = append(kept, t)
+		}
+	}
+	return kept, leftOut
+}
+
+// containsRun reports whether part, which is not empty, stands in all, in one
+// piece. It looks at no number of all twice (Knuth, Morris and Pratt 1977):
+// traces may be long and their numbers alike.
 func containsRun(all, part []float64) bool {
-	for i := 0; i+len(part) <= len(all); i++ {
-		if slices.Equal(all[i:i+len(part)], part) {
+	// border[i] is how much of part's beginning part[:i+1] also ends with.
+	border := make([]int, len(part))
+	for i, n := 1, 0; i < len(part); i++ {
+		for n > 0 && part[i] != part[n] {
+			n = border[n-1]
+		}
+		if part[i] == part[n] {
+			n++
+		}
+		border[i] = n
+	}
+	n := 0
+	for _, v := range all {
+		for n > 0 && v != part[n] {
+			n = border[n-1]
+		}
+		if v == part[n] {
+			n++
+		}
+		if n == len(part) {
 			return true
 		}
 	}

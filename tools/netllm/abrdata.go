@@ -34,7 +34,13 @@ const customSetting = "custom"
 type abrFlags struct {
 	video, traces, start string
 	setting              string // "" where a command has no settings
+	exclude              string // set whose overlap with traces is left out, "" for none
+
+	chatter func() io.Writer
 }
+
+// publishedSets are the trace sets that lie in the folder of the data.
+var publishedSets = []string{"fcc-test", "fcc-train", "fcc-valid"}
 
 const synthHelp = "synth[:seed=7,n=10,T=5,dur=320,min=0.2,max=4.3]"
 
@@ -42,14 +48,20 @@ const synthHelp = "synth[:seed=7,n=10,T=5,dur=320,min=0.2,max=4.3]"
 // gives them.
 func (f *abrFlags) add(cmd *cobra.Command, video, traces string) {
 	fs := cmd.Flags()
-	fs.StringVar(&f.video, "video", video, "stream video `NAME`: video1, video2, synth1, synth2 (generated) or a folder")
+	fs.StringVar(&f.video, "video", video, "stream video `NAME`: video1, video2, synth1, synth2 (generated), a folder\nor a file: a DASH manifest or a JSON table of sizes")
 	fs.StringVar(&f.traces, "traces", traces, "play the traces of `SET`: fcc-test, fcc-train, fcc-valid, a folder or\n"+synthHelp+" (generated)")
+	f.chatter = cmd.ErrOrStderr
 	fs.StringVar(&f.start, "start", "", "start sessions at `ROW`: index, row1 or random (default index\nwhere SET_start_index.json lies beside the folder, else row1)")
 }
 
 // addSetting adds --setting, which gives the other flags their defaults.
 func (f *abrFlags) addSetting(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.setting, "setting", "default", "take the paper's video and traces `NAME`: default, unseen1,\nunseen2 or unseen3; flags beside it win")
+}
+
+// addExclude adds --exclude-overlap.
+func (f *abrFlags) addExclude(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.exclude, "exclude-overlap", "", "leave out the traces that are copies or parts of traces of `SET`,\nor that those are parts of: fcc-test, ...")
 }
 
 // resolve fills the flags from the setting.
@@ -85,6 +97,8 @@ type abrData struct {
 	video *abr.Video
 	set   *abr.TraceSet
 	dir   string // of the data sets, "" if none is named
+
+	leftOut []string // traces that --exclude-overlap took from the set
 }
 
 // open reads the data.
@@ -95,12 +109,11 @@ func (f *abrFlags) open(flags *cli.Flags) (*abrData, error) {
 	if _, err := abr.ParseStartRule(f.start); err != nil {
 		return nil, cli.Usage(err)
 	}
-	if kind, params, colon := strings.Cut(f.traces, ":"); kind == "synth" && colon {
-		if _, err := abr.ParseSynth(params); err != nil {
-			return nil, cli.Usagef("--traces %s: %w", f.traces, err)
-		} else if params == "" {
-			return nil, cli.Usagef("--traces %s: nothing after the colon, want %s", f.traces, synthHelp)
-		}
+	if err := checkSynth("--traces", f.traces); err != nil {
+		return nil, err
+	}
+	if err := checkSynth("--exclude-overlap", f.exclude); err != nil {
+		return nil, err
 	}
 	d := &abrData{}
 	if err := f.needDir(flags, d); err != nil {
@@ -110,10 +123,46 @@ func (f *abrFlags) open(flags *cli.Flags) (*abrData, error) {
 	if d.video, err = abr.OpenVideo(d.dir, f.video); err != nil {
 		return nil, fmt.Errorf("--video %s: %w", f.video, err)
 	}
+	if d.video.Note != "" {
+		fmt.Fprintf(f.chatter(), "note: video %s: %s\n", d.video.Name, d.video.Note)
+	}
 	if d.set, err = abr.OpenTraces(d.dir, f.traces); err != nil {
 		return nil, fmt.Errorf("--traces %s: %w", f.traces, err)
 	}
-	return d, nil
+	if f.exclude == "" {
+		return d, nil
+	}
+	return d, f.leaveOut(d)
+}
+
+// leaveOut takes from the traces those that --exclude-overlap is about.
+func (f *abrFlags) leaveOut(d *abrData) error {
+	other, err := abr.OpenTraces(d.dir, f.exclude)
+	if err != nil {
+		return fmt.Errorf("--exclude-overlap %s: %w", f.exclude, err)
+	}
+	all := len(d.set.Traces)
+	d.set.Traces, d.leftOut = withoutOverlap(d.set.Traces, other.Traces)
+	if len(d.set.Traces) == 0 {
+		return fmt.Errorf("--exclude-overlap %s: no trace of %s is left, all %d overlap it", f.exclude, f.traces, all)
+	}
+	fmt.Fprintf(f.chatter(), "left out %d of %d traces of %s, which overlap %s\n", len(d.leftOut), all, f.traces, f.exclude)
+	return nil
+}
+
+// checkSynth checks the settings of generated traces.
+func checkSynth(flag, set string) error {
+	kind, params, colon := strings.Cut(set, ":")
+	if kind != "synth" || !colon {
+		return nil
+	}
+	if params == "" {
+		return cli.Usagef("%s %s: nothing after the colon, want %s", flag, set, synthHelp)
+	}
+	if _, err := abr.ParseSynth(params); err != nil {
+		return cli.Usagef("%s %s: %w", flag, set, err)
+	}
+	return nil
 }
 
 // needDir finds the folder of the data sets if something asked for lies in it.
@@ -122,8 +171,11 @@ func (f *abrFlags) needDir(flags *cli.Flags, d *abrData) error {
 	if slices.Contains([]string{"video1", "video2"}, f.video) {
 		needs = append(needs, "--video "+f.video)
 	}
-	if slices.Contains([]string{"fcc-test", "fcc-train", "fcc-valid"}, f.traces) {
+	if slices.Contains(publishedSets, f.traces) {
 		needs = append(needs, "--traces "+f.traces)
+	}
+	if slices.Contains(publishedSets, f.exclude) {
+		needs = append(needs, "--exclude-overlap "+f.exclude)
 	}
 	var err error
 	if d.dir, err = flags.DataDir(); err != nil && len(needs) > 0 {
@@ -145,25 +197,40 @@ func (d *abrData) sessions(f *abrFlags, p abr.Plan) ([]abr.Session, error) {
 // hashes returns the SHA-256 of everything that was read from disk, by name.
 func (d *abrData) hashes(f *abrFlags) (map[string]string, error) {
 	sums := map[string]string{}
-	for _, part := range []struct{ flag, name, dir string }{
-		{"video", f.video, filepath.Join("abr", "videos", f.video+"_sizes")},
-		{"traces", f.traces, filepath.Join("abr", "traces", f.traces)},
+	for _, part := range []struct {
+		flag, name, path string
+		generated        bool
+	}{
+		{"video", f.video, filepath.Join("abr", "videos", f.video+"_sizes"), f.video == "synth1" || f.video == "synth2"},
+		{"traces", f.traces, filepath.Join("abr", "traces", f.traces), isSynth(f.traces)},
+		{"exclude-overlap", f.exclude, filepath.Join("abr", "traces", f.exclude), f.exclude == "" || isSynth(f.exclude)},
 	} {
-		if strings.HasPrefix(part.name, "synth") {
+		if part.generated {
 			continue
 		}
-		dir := part.name
-		switch dir {
-		case "video1", "video2", "fcc-test", "fcc-train", "fcc-valid":
-			dir = filepath.Join(d.dir, part.dir)
+		path := part.name
+		if slices.Contains(publishedSets, path) || path == "video1" || path == "video2" {
+			path = filepath.Join(d.dir, part.path)
 		}
-		sum, err := hashDir(dir)
+		sum, err := hashPath(path)
 		if err != nil {
 			return nil, err
 		}
 		sums[part.flag+":"+part.name] = sum
 	}
 	return sums, nil
+}
+
+func isSynth(set string) bool { return set == "synth" || strings.HasPrefix(set, "synth:") }
+
+// hashPath returns the SHA-256 of a file, or of a folder as hashDir has it.
+func hashPath(path string) (string, error) {
+	if info, err := os.Stat(path); err != nil {
+		return "", err
+	} else if !info.IsDir() {
+		return hashFile(os.DirFS(filepath.Dir(path)), filepath.Base(path))
+	}
+	return hashDir(path)
 }
 
 // hashDir returns the SHA-256 over the names and the SHA-256 of the files of a

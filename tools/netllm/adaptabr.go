@@ -94,6 +94,7 @@ func newAdaptABR(line string) *cobra.Command {
 	fs.IntVar(&a.own, "round-sessions", 0, "of `N` sessions each time (default the recipe's; best only)")
 	fs.Float64Var(&a.rate, "learning-rate", 0, "train at `RATE` (default the recipe's)")
 	a.data.add(cmd, "video1", "fcc-train")
+	a.data.addExclude(cmd)
 	a.flags.AddData(cmd)
 	a.flags.AddSeed(cmd, 1)
 	a.dev.AddFlags(cmd)

@@ -42,7 +42,8 @@ type collectResult struct {
 	MeanReward  float64           `json:"mean_reward"`
 	MinReward   float64           `json:"min_reward"`
 	MaxReward   float64           `json:"max_reward"`
-	Data        map[string]string `json:"data"` // SHA-256 of what was read, by name
+	Data        map[string]string `json:"data"`               // SHA-256 of what was read, by name
+	LeftOut     []string          `json:"left_out,omitempty"` // traces, by --exclude-overlap
 	Command     string            `json:"command"`
 }
 
@@ -54,10 +55,13 @@ func newCollectABR(line string) *cobra.Command {
 		Long: "Collect abr lets policies play streaming sessions and writes every decision, with\n" +
 			"the state before it and the reward after it, to a pool: the experience that adapt\n" +
 			"abr learns from. All policies play the same sessions. With --start random the\n" +
-			"traces come in random order too, anew for every pass over them.\n\n" +
+			"traces come in random order too, anew for every pass over them. With\n" +
+			"--exclude-overlap fcc-test the pool knows no trace that policies are tested on:\n" +
+			"most test traces are copies or parts of training traces.\n\n" +
 			"Policies: " + strings.Join(abrPolicyNames(), ", ") + ".",
 		Example: "  netllm collect abr --policy bba,mpc --out pool.safetensors --data ../shared/data\n" +
 			"  netllm collect abr --policy mpc --out pool.safetensors --start random --noise --episodes 1000\n" +
+			"  netllm collect abr --policy bba,mpc --out pool.safetensors --exclude-overlap fcc-test --data ../shared/data\n" +
 			"  netllm collect abr --policy bba,mpc --out pool.safetensors --video synth1 --traces synth:n=100",
 		Args: cli.NoArgs,
 		RunE: cli.Action(func(cmd *cobra.Command, _ []string) error { return c.run(cmd, line) }),
@@ -68,6 +72,7 @@ func newCollectABR(line string) *cobra.Command {
 	fs.StringVar(&c.out, "out", "", "write the pool to `POOL`, a safetensors file")
 	fs.IntVar(&c.episodes, "episodes", 0, "play `N` sessions with each policy (default one per trace)")
 	c.data.add(cmd, "video1", "fcc-train")
+	c.data.addExclude(cmd)
 	fs.BoolVar(&c.noise, "noise", false, "multiply download times by random factors in [0.9, 1.1)")
 	fs.Float64Var(&c.explore, "explore", 0, "take any quality in a share of `P`, 0 to 1, of the decisions")
 	fs.BoolVar(&c.values, "values", false, "note what a planner that knows the trace holds every quality to be worth,\nfor adapt abr --recipe best")
@@ -139,7 +144,7 @@ func (c *collectABR) run(cmd *cobra.Command, line string) error {
 	used.Print(cmd.ErrOrStderr())
 	pool, err := collectPool(cmd.Context(), factories, data.video, sessions,
 		abr.CollectOptions{Workers: used.Threads, Noise: c.noise, Seed: c.flags.Seed, Values: c.values},
-		netllm.PoolMeta{Seeds: []uint64{c.flags.Seed}, Data: sums, Command: line}, cmd.ErrOrStderr())
+		netllm.PoolMeta{Seeds: []uint64{c.flags.Seed}, Data: sums, Command: line, LeftOut: data.leftOut}, cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}
@@ -177,6 +182,7 @@ func describePool(path string, p *netllm.Pool) *collectResult {
 	r := &collectResult{
 		Task: p.Meta.Task, Pool: path, Policies: p.Meta.Policies, Seeds: p.Meta.Seeds, Transitions: p.Len(), Episodes: len(p.Episodes()) - 1,
 		MinReward: math.Inf(1), MaxReward: math.Inf(-1), Data: p.Meta.Data, Command: p.Meta.Command,
+		LeftOut: p.Meta.LeftOut,
 	}
 	for _, v := range p.Rewards {
 		r.MeanReward += v / float64(p.Len())

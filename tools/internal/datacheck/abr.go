@@ -62,6 +62,7 @@ func findTraceSet(c *check, dir string) {
 	part := c.part("abr", name)
 	rows := map[string]int{} // by trace; 0 for one that could not be read
 	seconds := 0.0
+	formats := map[abr.TraceFormat]int{}
 	for _, e := range c.list(part, dir) {
 		path := filepath.Join(dir, e.Name())
 		rows[e.Name()] = 0
@@ -76,6 +77,7 @@ func findTraceSet(c *check, dir string) {
 				return
 			}
 			rows[t.Name] = t.Rows()
+			formats[t.Format]++
 			c.report.Parts[part].Rows += t.Rows()
 			seconds += t.TimeSec[t.Rows()-1] - t.TimeSec[0]
 		})
@@ -86,7 +88,15 @@ func findTraceSet(c *check, dir string) {
 	if want := publishedTraces[name]; len(rows) < want {
 		c.note("abr %s: %d of %d published traces", name, len(rows), want)
 	}
-	c.later(0, func() { c.report.Parts[part].Holds = fmt.Sprintf("%.1f hours", seconds/3600) })
+	c.later(0, func() {
+		holds := fmt.Sprintf("%.1f hours", seconds/3600)
+		for _, format := range slices.Sorted(maps.Keys(formats)) {
+			if format != abr.FormatColumns {
+				holds += fmt.Sprintf(", %d %s", formats[format], format)
+			}
+		}
+		c.report.Parts[part].Holds = holds
+	})
 	findStartRows(c, dir, rows)
 }
 
@@ -141,7 +151,7 @@ func findStartRows(c *check, dir string, rows map[string]int) {
 	})
 }
 
-// findVideos looks for folders of the sizes of chunks.
+// findVideos looks for folders of the sizes of chunks, and for videos in one file.
 func findVideos(c *check, dir string) {
 	if !isDir(dir) {
 		c.note("abr: no folder videos/")
@@ -154,6 +164,10 @@ func findVideos(c *check, dir string) {
 	}
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
+		if ext := filepath.Ext(path); (ext == ".json" || ext == ".mpd") && !strings.HasPrefix(e.Name(), ".") {
+			findVideoFile(c, path)
+			continue
+		}
 		name, ok := strings.CutSuffix(e.Name(), "_sizes")
 		if !ok || !isDir(path) {
 			continue
@@ -177,10 +191,35 @@ func findVideos(c *check, dir string) {
 				c.fault(part, at, err)
 				return
 			}
-			c.report.Parts[part].Rows = abr.Qualities * (abr.Chunks + 1)
-			c.report.Parts[part].Holds = fmt.Sprintf("%d chunks in %d qualities", abr.Chunks, abr.Qualities)
+			c.readVideo(part)
 		})
 	}
+}
+
+// findVideoFile looks at a video that is one file: a table of sizes, or a manifest.
+func findVideoFile(c *check, path string) {
+	part := c.part("abr", filepath.Base(path))
+	c.report.Parts[part].Files = 1
+	c.later(1, func() {
+		if !c.regular(part, path) {
+			return
+		}
+		v, err := abr.ReadVideoFile(path)
+		if err != nil {
+			c.fault(part, path, err)
+			return
+		}
+		c.readVideo(part)
+		if v.Note != "" {
+			c.note("abr %s: %s", filepath.Base(path), v.Note)
+		}
+	})
+}
+
+// readVideo records that a video could be read.
+func (c *check) readVideo(part int) {
+	c.report.Parts[part].Rows = abr.Qualities * (abr.Chunks + 1)
+	c.report.Parts[part].Holds = fmt.Sprintf("%d chunks in %d qualities", abr.Chunks, abr.Qualities)
 }
 
 // findGenet looks for converted checkpoints. Their tensors count as rows.

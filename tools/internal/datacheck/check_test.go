@@ -162,6 +162,14 @@ func TestFaults(t *testing.T) {
 		{"bandwidth", "abr/traces/fcc-test/a", "0\t1\n1\t-1\n2\t1\n", ":2: bandwidth -1 is negative"},
 		{"time", "abr/traces/fcc-test/a", "0\t1\n1\t1\n1\t1\n", ":3: time 1 does not increase"},
 		{"an idle trace", "abr/traces/fcc-test/a", "0\t1\n1\t0\n", ": carries 0 bytes"},
+		{"a long wait", "abr/traces/own/c.log", "1 0 59 10 9 1000\n1 900 59 10 9 0\n", ":2: hsdpa: 0 ms elapsed"},
+		{"packets that go back", "abr/traces/own/c", "5\n4\n", ":2: mahimahi: time 4 ms goes back"},
+		{"reports of two units", "abr/traces/own/c.csv", "unit_id,bytes_sec\n1,1000\n2,1000\n", `:3: csv: unit_id is "2"`},
+		{"no columns that are known", "abr/traces/own/c.csv", "a,b\n1,1\n", ":1: csv: no column of bandwidth"},
+		{"a table of sizes", "abr/videos/own.json", "{\n\"kbps\": x}", ":2: invalid character 'x'"},
+		{"a table of too few", "abr/videos/own.json", `{"chunk_ms": 4000, "kbps": [1], "sizes_bytes": [[1]]}`, ": 1 qualities, the simulator plays videos of 6"},
+		{"a manifest", "abr/videos/own.mpd", "<MPD>\n<Period>\n</MPD>", ":3: element <Period> closed by </MPD>"},
+		{"a manifest of nothing", "abr/videos/own.mpd", "<MPD/>", ": 0 periods, want 1"},
 		{"size", "abr/videos/video1_sizes/video_size_3", sizes(append([]string{"100", "x"}, good[2:]...)...), `:2: "x" is not a number of bytes`},
 		{"sizes", "abr/videos/video1_sizes/video_size_3", sizes(good[:40]...), ":40: the file ends after 40 sizes"},
 		{"start rows that are no JSON", "abr/traces/fcc-test_start_index.json", "{", ": unexpected end of JSON"},
@@ -185,6 +193,30 @@ func TestFaults(t *testing.T) {
 				t.Errorf("more than a line: %q", r.Faults)
 			}
 		})
+	}
+}
+
+// TestFormats wants traces and videos of all formats to be told.
+func TestFormats(t *testing.T) {
+	sizes := "[" + strings.TrimSuffix(strings.Repeat("1000,", abr.Chunks), ",") + "]"
+	r := check1(t, put(t, map[string]string{
+		"abr/traces/own/a":     "0 1\n3600 1\n",
+		"abr/traces/own/b.log": "1 0 59 10 9000 1000\n1 1000 59 10 9000 1000\n",
+		"abr/traces/own/c":     "10\n5000\n",
+		"abr/traces/own/d.csv": "bytes_sec,unit_id\n1000,1\n1000,1\n",
+		"abr/traces/own/e.csv": "time (ns GMT),delivery_rate\n1700000000000000000,5\n1700000009000000000,5000\n",
+		"abr/videos/own.json": `{"chunk_ms": 4000, "kbps": [300, 750, 1200, 1850, 2850, 4300], "sizes_bytes": [` +
+			strings.TrimSuffix(strings.Repeat(sizes+",", abr.Qualities), ",") + "]}",
+	}))
+	want := []Part{
+		{"abr", "own", 5, 12, "1.0 hours, 2 csv, 1 hsdpa, 1 mahimahi"},
+		{"abr", "own.json", 1, 294, "48 chunks in 6 qualities"},
+	}
+	if diff := cmp.Diff(want, r.Parts); diff != "" || len(r.Faults) > 0 {
+		t.Errorf("faults %q, parts: -want +got:\n%s", r.Faults, diff)
+	}
+	if note := "abr own.json: chunk 49, which only MPC looks at, is taken to weigh what the one before does"; !slices.Contains(r.Notes, note) {
+		t.Errorf("got notes %q, want %q", r.Notes, note)
 	}
 }
 
