@@ -57,6 +57,10 @@ func NewEncoder(b ops.Backend, config NetworkConfig, width int, rng *rand.Rand) 
 		norm:       netllm.NewLayerNorm(b, "embed.layernorm", width),
 		config:     config, width: width,
 	}
+	if !config.Alone {
+		e.targetReturn = netllm.NewDense(b, "embed.return", width, 1, rng)
+		e.action = netllm.NewDense(b, "embed.action", width, 1, rng)
+	}
 	sizes := [Features]int{RowBitrate: 1, RowBuffer: 1, RowThroughput: history - convWidth + 1,
 		RowDownload: history - convWidth + 1, RowNextSizes: 1, RowRemaining: 1}
 	for i := range e.state {
@@ -65,9 +69,6 @@ func NewEncoder(b ops.Backend, config NetworkConfig, width int, rng *rand.Rand) 
 	if config.Alone {
 		e.hidden = netllm.NewDense(b, "embed.hidden", hiddenWidth, Features*width, rng)
 		e.together = netllm.NewDense(b, "embed.together", width, hiddenWidth, rng)
-	} else {
-		e.targetReturn = netllm.NewDense(b, "embed.return", width, 1, rng)
-		e.action = netllm.NewDense(b, "embed.action", width, 1, rng)
 	}
 	return e
 }
