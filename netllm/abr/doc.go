@@ -7,7 +7,8 @@
 // the loops that evaluate a policy or collect experience with it.
 //
 //   - [Trace], [Video]: what a session is made of; [OpenTraces] and
-//     [OpenVideo] find them by the names of the command line.
+//     [OpenVideo] find them by the names of the command line. [TraceFormat]
+//     has the formats of trace files, [ReadVideoFile] those of videos.
 //   - [TraceSet.Sessions] turns a set into [Session] values: trace + start row.
 //   - [Env] is the simulator, a netllm.Env[*Observation, int].
 //   - [Policy] decides; [NewFactory] makes one by name.

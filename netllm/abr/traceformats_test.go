@@ -184,7 +184,8 @@ func playThrough(t *testing.T, env *Env, s Session) Chunk {
 
 // TestHSDPAConversion takes those traces of the training set that were made of
 // logs. Nearly all of their rows must be whole bytes over the ms since the row
-// before (the others took other times than that), and logs made of them give the traces back.
+// before (the others took other times than that), and logs made of them give the
+// traces back.
 func TestHSDPAConversion(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob(filepath.Join(golden.Data(t, "abr/traces/fcc-train"), "*report*.log"))
