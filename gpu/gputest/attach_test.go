@@ -34,7 +34,7 @@ func TestAttachAndDetach(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := abr.NewRecipe("best", body, 1)
+	r, err := abr.NewRecipe("offline", body, netllm.BodySpec{Kind: netllm.PretrainedBody}, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +44,7 @@ func TestAttachAndDetach(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := filepath.Join(t.TempDir(), "adapter")
-	if err := a.Write(b, dir, body, "test", false); err != nil {
+	if err := a.Write(b, dir, "test", false); err != nil {
 		t.Fatal(err)
 	}
 	if err := a.Close(); err != nil {

@@ -68,7 +68,7 @@ func TestActingIsTraining(t *testing.T) {
 			var past []step
 			slid := false
 			for decision := range int32(40) {
-				a, err := p.Decide(o)
+				a, err := p.choice(o)
 				if err != nil {
 					t.Fatal(err)
 				}

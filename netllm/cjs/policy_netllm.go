@@ -82,6 +82,15 @@ func (p *Learned) Reset(seed uint64) {
 
 // Decide implements [Policy].
 func (p *Learned) Decide(o *Observation) (Action, error) {
+	a, err := p.choice(o)
+	if err == nil && p.greedy { // one that draws gets out by itself
+		a = o.kept(a)
+	}
+	return a, err
+}
+
+// choice is what the network chooses.
+func (p *Learned) choice(o *Observation) (Action, error) {
 	n, c := p.network, p.c
 	offered := n.offered(o)
 	if offered == 0 {
@@ -122,11 +131,7 @@ func (p *Learned) Decide(o *Observation) (Action, error) {
 		return Action{}, err
 	}
 	p.asked++
-	a := Action{at, min(count+1, o.Committable)}
-	if p.greedy { // one that draws gets out by itself
-		a = o.kept(a)
-	}
-	return a, nil
+	return Action{at, min(count+1, o.Committable)}, nil
 }
 
 // likelihood implements likely.

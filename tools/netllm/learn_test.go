@@ -252,7 +252,7 @@ func TestQuickstart(t *testing.T) {
 			t.Errorf("stdout has no %q:\n%s", want, stdout)
 		}
 	}
-	for _, want := range []string{"cpu: ", "model: ", "recipe best", "collect bba", "collect mpc"} {
+	for _, want := range []string{"cpu: ", "model: ", "recipe offline", "collect bba", "collect mpc"} {
 		if !strings.Contains(stderr, want) {
 			t.Errorf("stderr has no %q:\n%s", want, stderr)
 		}
