@@ -1,0 +1,98 @@
+// What ABR sessions add up to: a value for each trace, means, and classes of
+// traces.
+
+package main
+
+import (
+	"netllm/internal/stats"
+	"netllm/netllm/abr"
+)
+
+// ABRDetails is what an ABR result has beside the fields of all tasks. Items are
+// traces: a trace's value is the mean over the sessions on it and over seeds.
+type ABRDetails struct {
+	Sessions  int        `json:"sessions"`             // in all, of each seed
+	SeedMeans []float64  `json:"seed_means,omitempty"` // of policies that draw, if there are several
+	SDSeeds   *float64   `json:"sd_seeds,omitempty"`   // standard deviation of SeedMeans, with n-1
+	Parts     ABRParts   `json:"parts"`
+	ItemParts []ABRParts `json:"item_parts"` // of each item
+	Classes   []abrClass `json:"classes,omitempty"`
+}
+
+// ABRParts is what QoE per chunk is made of: Mbps - 4.3 RebufferSec - SwitchMbps.
+type ABRParts struct {
+	Mbps        float64 `json:"bitrate_mbps"`
+	RebufferSec float64 `json:"rebuffer_s"`  // per chunk
+	SwitchMbps  float64 `json:"switch_mbps"` // per chunk
+}
+
+// rebufferPenalty is what a second of rebuffering costs, in QoE.
+const rebufferPenalty = 4.3
+
+// abrClass is the score on the traces of a class.
+type abrClass struct {
+	Class string `json:"class"`
+	Spread
+	Parts ABRParts `json:"parts"`
+}
+
+// abrJSON scores results of one session per trace.
+func abrJSON(results []*abr.Result) []policyResult {
+	var list []policyResult
+	for _, r := range results {
+		list = append(list, scoreABR([]*abr.Result{r}, r.N))
+	}
+	return list
+}
+
+// scoreABR scores what one policy did with one or several seeds. The sessions of
+// each go round by round over the same traces.
+func scoreABR(seeds []*abr.Result, traces int) policyResult {
+	d := &ABRDetails{Sessions: seeds[0].N, ItemParts: make([]ABRParts, traces)}
+	p := policyResult{Policy: seeds[0].Policy, N: traces, Metric: "qoe", Items: make([]itemValue, traces), ABRDetails: d}
+	share := 1 / float64(len(seeds)*(seeds[0].N/traces))
+	for _, r := range seeds {
+		for i, s := range r.Sessions {
+			item, parts := &p.Items[i%traces], &d.ItemParts[i%traces]
+			item.ID = s.ID
+			item.Value += s.MeanQoE * share
+			parts.Mbps += s.MeanMbps * share
+			parts.RebufferSec += s.MeanRebufferSec * share
+			parts.SwitchMbps += s.MeanSwitchMbps * share
+		}
+		d.SeedMeans = append(d.SeedMeans, r.Mean)
+		p.Seconds += r.Seconds
+	}
+	if len(seeds) > 1 {
+		_, sd := stats.MeanSD(d.SeedMeans)
+		d.SDSeeds = &sd
+	} else {
+		d.SeedMeans = nil
+	}
+	s := newSpread(itemValues(p.Items))
+	p.Mean, p.StdErr, p.CI95 = s.Mean, s.StdErr, s.CI95
+	d.Parts = meanParts(d.ItemParts)
+	return p
+}
+
+func meanParts(list []ABRParts) (m ABRParts) {
+	for _, p := range list {
+		m.Mbps += p.Mbps / float64(len(list))
+		m.RebufferSec += p.RebufferSec / float64(len(list))
+		m.SwitchMbps += p.SwitchMbps / float64(len(list))
+	}
+	return m
+}
+
+// addClasses scores a policy on the traces of each class.
+func (p *policyResult) addClasses(classes map[string]string, names []string) {
+	for _, name := range names {
+		var parts []ABRParts
+		for i, item := range p.Items {
+			if classes[item.ID] == name {
+				parts = append(parts, p.ItemParts[i])
+			}
+		}
+		p.Classes = append(p.Classes, abrClass{name, newSpread(ofClass(p.Items, classes, name)), meanParts(parts)})
+	}
+}
