@@ -86,7 +86,7 @@ func (d *abrData) onlyClasses(wanted []string, classes map[string]string) error 
 	if classes == nil {
 		return cli.Usagef("--only-class: the traces of %s have no classes, --classes gives them some", d.set.Name)
 	}
-	known := classNames(classes, d.set.Traces)
+	known := classNames(classes, d.names())
 	for _, name := range wanted {
 		if !slices.Contains(known, name) {
 			return cli.Usagef("--only-class: no trace is of class %q, known: %s", name, strings.Join(known, ", "))

@@ -63,7 +63,7 @@ func abrSections(e *evalResult) ([]report.Section, error) {
 			sections = append(sections, report.Section{
 				Title: "Paired differences",
 				Text: fmt.Sprintf("What %s has more than each other policy on the same trace: the mean, its interval, and on how many traces it is better. "+
-					"A difference whose interval holds 0 is none.", e.Results[i].Policy),
+					"Where the interval holds 0, no difference is shown.", e.Results[i].Policy),
 				Table: pageTable(t, nil),
 			})
 		}

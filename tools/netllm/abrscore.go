@@ -11,9 +11,7 @@ import (
 // ABRDetails is what an ABR result has beside the fields of all tasks. Items are
 // traces: a trace's value is the mean over the sessions on it and over seeds.
 type ABRDetails struct {
-	Sessions  int        `json:"sessions"`             // in all, of each seed
-	SeedMeans []float64  `json:"seed_means,omitempty"` // of policies that draw, if there are several
-	SDSeeds   *float64   `json:"sd_seeds,omitempty"`   // standard deviation of SeedMeans, with n-1
+	Sessions  int        `json:"sessions"` // in all, of each seed
 	Parts     ABRParts   `json:"parts"`
 	ItemParts []ABRParts `json:"item_parts"` // of each item
 	Classes   []abrClass `json:"classes,omitempty"`
@@ -60,19 +58,24 @@ func scoreABR(seeds []*abr.Result, traces int) policyResult {
 			parts.RebufferSec += s.MeanRebufferSec * share
 			parts.SwitchMbps += s.MeanSwitchMbps * share
 		}
-		d.SeedMeans = append(d.SeedMeans, r.Mean)
+		p.SeedMeans = append(p.SeedMeans, r.Mean)
 		p.Seconds += r.Seconds
 	}
-	if len(seeds) > 1 {
-		_, sd := stats.MeanSD(d.SeedMeans)
-		d.SDSeeds = &sd
-	} else {
-		d.SeedMeans = nil
-	}
+	p.setSeeds()
 	s := newSpread(itemValues(p.Items))
 	p.Mean, p.StdErr, p.CI95 = s.Mean, s.StdErr, s.CI95
 	d.Parts = meanParts(d.ItemParts)
 	return p
+}
+
+// setSeeds says how means over seeds differ, if there are several.
+func (p *policyResult) setSeeds() {
+	if len(p.SeedMeans) < 2 {
+		p.SeedMeans = nil
+		return
+	}
+	_, sd := stats.MeanSD(p.SeedMeans)
+	p.SDSeeds = &sd
 }
 
 func meanParts(list []ABRParts) (m ABRParts) {

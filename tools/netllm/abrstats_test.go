@@ -45,8 +45,9 @@ func TestScoreABR(t *testing.T) {
 	got := scoreABR([]*abr.Result{play(1, 2, 3, 4), play(5, 6, 7, 8)}, 2)
 	_, sd := stats.MeanSD([]float64{2.5, 6.5})
 	want := policyResult{Policy: "random", N: 2, Metric: "qoe", Mean: 4.5, StdErr: 0.5, CI95: &stats.Interval{4, 5}, Seconds: 2,
-		Items: []itemValue{{"a", 4}, {"b", 5}},
-		ABRDetails: &ABRDetails{Sessions: 4, SeedMeans: []float64{2.5, 6.5}, SDSeeds: &sd, Parts: ABRParts{9, 1, 3},
+		Items:     []itemValue{{"a", 4}, {"b", 5}},
+		SeedMeans: []float64{2.5, 6.5}, SDSeeds: &sd,
+		ABRDetails: &ABRDetails{Sessions: 4, Parts: ABRParts{9, 1, 3},
 			ItemParts: []ABRParts{{8, 1, 3}, {10, 1, 3}}}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)

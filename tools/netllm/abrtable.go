@@ -55,7 +55,7 @@ func abrTable(results []policyResult) *cli.Table {
 		drawn = drawn || r.SDSeeds != nil
 	}
 	for _, r := range results {
-		row := []string{r.Policy, strconv.Itoa(r.N), number(r.Mean, 4), interval(r.CI95, 4),
+		row := []string{r.Policy, strconv.Itoa(r.N), number(r.Mean, 4), plainCI(r.CI95, 4),
 			number(r.Parts.Mbps, 4), number(r.Parts.RebufferSec, 4), number(r.Parts.SwitchMbps, 4)}
 		if drawn {
 			seeds, sd := "1", "-"
@@ -91,7 +91,7 @@ func abrClassTable(results []policyResult) *cli.Table {
 	for _, r := range results {
 		row := []string{r.Policy}
 		for _, c := range r.Classes {
-			row = append(row, number(c.Mean, 4), interval(c.CI95, 3))
+			row = append(row, number(c.Mean, 4), plainCI(c.CI95, 3))
 		}
 		t.Add(row...)
 	}
@@ -103,26 +103,26 @@ func pairedTable(r *policyResult) *cli.Table {
 	if len(r.Paired) == 0 {
 		return nil
 	}
-	t := &cli.Table{Text: 1, Columns: []string{"than", fmt.Sprintf("all (%d)", r.N), "95 % interval", "better on"}}
+	t := &cli.Table{Text: 1, Columns: []string{"than", fmt.Sprintf("all (%d)", r.Paired[0].N), "95 % interval", "better on"}}
 	for _, c := range r.Paired[0].Classes {
 		t.Columns = append(t.Columns, fmt.Sprintf("%s (%d)", c.Class, c.N), "95 % interval")
 	}
 	for _, p := range r.Paired {
-		row := []string{p.Versus, signed(p.Mean, 4), signedInterval(p.CI95, 3), strconv.Itoa(p.Wins)}
+		row := []string{p.Versus, signed(p.Mean, 4), signedCI(p.CI95, 3), strconv.Itoa(p.Wins)}
 		for _, c := range p.Classes {
-			row = append(row, signed(c.Mean, 4), signedInterval(c.CI95, 3))
+			row = append(row, signed(c.Mean, 4), signedCI(c.CI95, 3))
 		}
 		t.Add(row...)
 	}
 	return t
 }
 
-func interval(ci *stats.Interval, digits int) string { return intervalOf(ci, digits, number) }
+func plainCI(ci *stats.Interval, digits int) string { return showCI(ci, digits, number) }
 
-func signedInterval(ci *stats.Interval, digits int) string { return intervalOf(ci, digits, signed) }
+func signedCI(ci *stats.Interval, digits int) string { return showCI(ci, digits, signed) }
 
 // intervalOf shows an interval, "-" if there is none.
-func intervalOf(ci *stats.Interval, digits int, show func(float64, int) string) string {
+func showCI(ci *stats.Interval, digits int, show func(float64, int) string) string {
 	if ci == nil {
 		return "-"
 	}

@@ -31,6 +31,8 @@ type playing struct {
 	MeasuredMbps  []float64 `json:"throughput_mbps"`
 	BufferSec     []float64 `json:"buffer_s"` // after it
 	RebufferedSec []float64 `json:"rebuffer_s"`
+
+	run *savedRun // that it was read from
 }
 
 // pickSessions returns n of the sessions, from the one that the policy did worst

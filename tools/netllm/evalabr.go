@@ -124,7 +124,7 @@ func (e *evalABR) run(cmd *cobra.Command, line string) error {
 	if err := e.play(cmd.Context(), &result, data, sessions, factories, used.Threads, cmd.ErrOrStderr()); err != nil {
 		return err
 	}
-	result.compare(classes, classNames(classes, data.set.Traces))
+	result.compare(classes, classNames(classes, data.names()))
 	if err := printTables(e.flags.Results(cmd), abrTables(result.Results)); err != nil {
 		return err
 	}

@@ -42,6 +42,9 @@ type policyResult struct {
 	Seconds float64         `json:"seconds"`
 	Items   []itemValue     `json:"items"` // per trace in ABR, per video and user in VP, per sequence in CJS, or per job of one
 
+	SeedMeans []float64 `json:"seed_means,omitempty"` // of policies that were played with several seeds
+	SDSeeds   *float64  `json:"sd_seeds,omitempty"`   // standard deviation of SeedMeans, with n-1
+
 	Paired []paired `json:"paired,omitempty"` // in ABR, of the policy that all others are compared with
 
 	*ABRDetails // in ABR
