@@ -52,7 +52,7 @@ func TestWrite(t *testing.T) {
 			t.Errorf("no %q in the page", want)
 		}
 	}
-	if n := strings.Count(text, "<svg"); n != 3 {
+	if n := strings.Count(text, "<figure"); n != 3 {
 		t.Errorf("drawings: got %d, want 3", n)
 	}
 	// Nothing is fetched: the only addresses are names of XML vocabularies.
@@ -96,12 +96,37 @@ func TestCharts(t *testing.T) {
 			t.Errorf("%s: NaN in the drawing", c.Caption)
 		}
 	}
-	if got := sample(t).Sections[1].Charts[2].Legend; len(got) != 2 || got[0] != (Key{"link", "var(--soft)"}) || got[1] != (Key{"bba", "var(--s1)"}) {
+	if got := sample(t).Sections[1].Charts[2].Legend; len(got) != 2 || got[0] != (Key{"link", "var(--soft)", ShapeLine}) || got[1] != (Key{"bba", "var(--s1)", ShapeLine}) {
 		t.Errorf("legend: got %q, want each name once", got)
 	}
 }
 
+// TestHeavyCharts wants charts of many lines to be on the page once.
+func TestHeavyCharts(t *testing.T) {
+	var rows [][]Span
+	for i := range 20 {
+		rows = append(rows, nil)
+		for j := range 200 {
+			rows[i] = append(rows[i], Span{float64(j), float64(j) + 0.5, j})
+		}
+	}
+	for want, charts := range map[int][]Chart{1: {Gantt("heavy", "s", "y", rows)}, 2: {sampleBars(t)}} {
+		var b bytes.Buffer
+		if err := (&Report{Sections: []Section{{Charts: charts}}}).Write(&b); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Count(b.String(), "<svg"); got != want {
+			t.Errorf("%s: got %d drawings, want %d", charts[0].Caption, got, want)
+		}
+	}
+}
+
 func TestRoundTicks(t *testing.T) {
+	for _, ends := range [][2]float64{{1e300, 1e300}, {-1e308, 1e308}, {1e17, 1e17 + 64}} {
+		if n := len((roundTicks{}).Ticks(ends[0], ends[1])); n > 50 {
+			t.Errorf("%v: %d marks", ends, n)
+		}
+	}
 	for _, c := range []struct {
 		low, high float64
 		want      string
