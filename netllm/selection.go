@@ -58,7 +58,7 @@ func (s *Selection) try(f func(candidate [][]float32) error) error {
 	if err != nil {
 		return err
 	}
-	if s.mean == nil {
+	if s.mean == nil || s.mean.steps == 0 { // there is no mean yet
 		return f(now)
 	}
 	candidate := s.mean.Mean()

@@ -19,6 +19,13 @@ func TestSelection(t *testing.T) {
 		if !math.IsNaN(s.Best) {
 			t.Errorf("before the first look: got %v", s.Best)
 		}
+		if average > 0 { // before the first step there is no mean: the parameters count as they are
+			early := NewSelection(b, []*ops.Param{p}, average)
+			p.Value.Float32s()[0] = 7
+			if _, err := early.Look(func() (float64, error) { return float64(now()), nil }); err != nil || early.Best != 7 {
+				t.Errorf("a look before the first step: tried %v, %v, want 7", early.Best, err)
+			}
+		}
 		var tried []float32
 		for i, score := range []float64{3, 1, 2} {
 			p.Value.Float32s()[0] = float32(i + 1)

@@ -86,12 +86,14 @@ type ppo struct {
 	learner learner
 	trainer *netllm.Trainer
 	rng     *rand.Rand
+
+	stepped func() error // after every optimiser step; may be nil
 }
 
 // PPO trains a network on episodes of its own. sequences returns those of an iteration, from 0 on; workers play at a time,
 // 0 being one per processor. each, if not nil, is told after every iteration. Cancelling ctx ends it with its error.
 func (d *DecimaNetwork) PPO(ctx context.Context, b ops.Backend, f PPOConfig, workers int, sequences func(iteration int) ([]*Sequence, error), each func(PPOProgress)) error {
-	return trainPPO(ctx, b, d, f, workers, sequences, func(p PPOProgress) error {
+	return trainPPO(ctx, b, d, f, workers, sequences, nil, func(p PPOProgress) error {
 		if each != nil {
 			each(p)
 		}
@@ -99,11 +101,11 @@ func (d *DecimaNetwork) PPO(ctx context.Context, b ops.Backend, f PPOConfig, wor
 	})
 }
 
-func trainPPO(ctx context.Context, b ops.Backend, l learner, f PPOConfig, workers int, sequences func(iteration int) ([]*Sequence, error), each func(PPOProgress) error) error {
+func trainPPO(ctx context.Context, b ops.Backend, l learner, f PPOConfig, workers int, sequences func(iteration int) ([]*Sequence, error), stepped func() error, each func(PPOProgress) error) error {
 	if err := f.Validate(); err != nil {
 		return err
 	}
-	t := &ppo{config: f, b: b, learner: l, trainer: netllm.NewTrainer(b, l.Trained(), f.LearningRate, f.Seed), rng: rand.New(rand.NewPCG(f.Seed, 0x70706f))}
+	t := &ppo{config: f, b: b, learner: l, trainer: netllm.NewTrainer(b, l.Trained(), f.LearningRate, f.Seed), rng: rand.New(rand.NewPCG(f.Seed, 0x70706f)), stepped: stepped}
 	defer t.trainer.Free()
 	t.trainer.MaxNorm, t.trainer.Optimizer.WeightDecay = f.MaxNorm, 0
 	for i := range f.Iterations {
@@ -307,6 +309,11 @@ func (t *ppo) learn(ctx context.Context, list []sample, scale float32) (kl, entr
 			}
 			if err := t.trainer.Step(scale); err != nil {
 				return 0, 0, err
+			}
+			if t.stepped != nil {
+				if err := t.stepped(); err != nil {
+					return 0, 0, err
+				}
 			}
 		}
 	}

@@ -44,7 +44,7 @@ func (a *Adapter) Improve(ctx context.Context, b ops.Backend, opt ImproveOptions
 	case r.Network.Window != 1:
 		return errors.New("cjs: policy gradient: the network remembers decisions, which is not supported")
 	}
-	selection := netllm.NewSelection(b, a.Trained(), 0)
+	selection := netllm.NewSelection(b, a.Trained(), r.GradientAverage)
 	look := func() (float64, error) {
 		return selection.Look(func() (float64, error) {
 			score, err := Evaluate(ctx, a.Factory("validation", opt.Workers, opt.Open), opt.Valid, EvalOptions{Workers: opt.Workers, Seed: r.Seed})
@@ -57,7 +57,7 @@ func (a *Adapter) Improve(ctx context.Context, b ops.Backend, opt ImproveOptions
 	if _, err := look(); err != nil {
 		return err
 	}
-	err := trainPPO(ctx, b, adapterLearner{a, opt.Workers, opt.Open}, *r.Gradient, opt.Workers, opt.Own, func(p PPOProgress) error {
+	err := trainPPO(ctx, b, adapterLearner{a, opt.Workers, opt.Open}, *r.Gradient, opt.Workers, opt.Own, selection.Stepped, func(p PPOProgress) error {
 		valid := math.NaN()
 		if p.Iteration%r.GradientValid == 0 || p.Iteration == p.Iterations {
 			var err error

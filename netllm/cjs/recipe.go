@@ -31,10 +31,11 @@ type Recipe struct {
 	RoundEpisodes int `json:"round_episodes,omitempty"`
 
 	// Gradient are the policy-gradient steps that follow, on sequences of GradientJobs jobs, with a look at the validation
-	// sequences every GradientValid iterations, see [Adapter.Improve].
-	Gradient      *PPOConfig `json:"policy_gradient,omitempty"`
-	GradientJobs  int        `json:"policy_gradient_jobs,omitempty"`
-	GradientValid int        `json:"policy_gradient_valid_every,omitempty"`
+	// sequences every GradientValid iterations, see [Adapter.Improve]. GradientAverage is as Average, of their steps.
+	Gradient        *PPOConfig `json:"policy_gradient,omitempty"`
+	GradientJobs    int        `json:"policy_gradient_jobs,omitempty"`
+	GradientValid   int        `json:"policy_gradient_valid_every,omitempty"`
+	GradientAverage float64    `json:"policy_gradient_average,omitempty"`
 
 	ClipEach bool    `json:"clip_each"` // clip after each pass, not once per step
 	MaxNorm  float32 `json:"max_norm"`
@@ -79,8 +80,8 @@ func NewRecipe(name string, body transformer.Adaptable, spec netllm.BodySpec, se
 			r.LoRA.Dropout, r.LoRA.Alpha = 0, float64(r.LoRA.Rank)
 		}
 		f := DefaultPPO()
-		f.Iterations, f.Epochs, f.Batches, f.LearningRate, f.Entropy, f.HalveEvery, f.Seed = 20, 1, 8, 6e-4, 0, 0, seed
-		r.Gradient, r.GradientJobs, r.GradientValid = &f, 100, 5
+		f.Iterations, f.Epochs, f.Batches, f.LearningRate, f.Entropy, f.HalveEvery, f.Seed = 40, 1, 8, 6e-4, 0, 0, seed
+		r.Gradient, r.GradientJobs, r.GradientValid, r.GradientAverage = &f, 100, 5, 0.95
 		return r, nil
 	}
 	return Recipe{}, fmt.Errorf("cjs: unknown recipe %q, known: %q", name, Recipes)
@@ -102,8 +103,8 @@ func (r Recipe) Validate() error {
 	}
 	if r.Gradient != nil {
 		errs = append(errs, r.Gradient.Validate())
-		if r.GradientJobs < 1 || r.GradientValid < 1 {
-			errs = append(errs, fmt.Errorf("cjs: recipe: policy gradient on %d jobs, a look every %d iterations", r.GradientJobs, r.GradientValid))
+		if r.GradientJobs < 1 || r.GradientValid < 1 || !(r.GradientAverage >= 0 && r.GradientAverage < 1) {
+			errs = append(errs, fmt.Errorf("cjs: recipe: policy gradient on %d jobs, a look every %d iterations, average %v", r.GradientJobs, r.GradientValid, r.GradientAverage))
 		}
 	}
 	if !(r.LearningRate > 0) || !(r.WeightDecay >= 0) || r.WarmUp < 0 || !(r.MaxNorm >= 0) || !(r.Average >= 0 && r.Average < 1) {

@@ -183,7 +183,8 @@ func (a *adaptCJS) run(cmd *cobra.Command, line string) error {
 		if adapter, err = cjs.LoadAdapter(b, b.body, a.from); err != nil {
 			return err
 		}
-		adapter.Recipe.Gradient, adapter.Recipe.GradientJobs, adapter.Recipe.GradientValid = r.Gradient, r.GradientJobs, r.GradientValid
+		adapter.Recipe.Gradient, adapter.Recipe.GradientJobs = r.Gradient, r.GradientJobs
+		adapter.Recipe.GradientValid, adapter.Recipe.GradientAverage = r.GradientValid, r.GradientAverage
 		result = &adaptCJSResult{Task: "cjs", Recipe: adapter.Recipe, Returns: adapter.Cond, From: a.from}
 		for _, p := range adapter.Trained() {
 			result.Parameters += p.Value.Len()
