@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -236,9 +235,6 @@ func (w *workbench) modelVariants(names []string) func(task string, t *taskConfi
 }
 
 func runLLMs(ctx context.Context, w *workbench) (*experiment.Outcome, error) {
-	if err := w.openModels(); err != nil {
-		return nil, err
-	}
 	c, err := w.compare(ctx, w.modelVariants(w.config.Models))
 	if err != nil {
 		return nil, err
@@ -251,9 +247,6 @@ func runLLMs(ctx context.Context, w *workbench) (*experiment.Outcome, error) {
 }
 
 func runSizes(ctx context.Context, w *workbench) (*experiment.Outcome, error) {
-	if err := w.openModels(); err != nil {
-		return nil, err
-	}
 	names := slices.SortedStableFunc(slices.Values(w.config.Models), func(a, b string) int {
 		m, _ := w.model(a)
 		n, _ := w.model(b)
@@ -270,16 +263,6 @@ func runSizes(ctx context.Context, w *workbench) (*experiment.Outcome, error) {
 		x: func(r *row) float64 { return math.Log10(float64(r.ModelWeights)) }, xLabel: "weights of the model, powers of ten",
 		extra: []report.Section{paperTable("llms")},
 	})
-}
-
-// openModels finds all models of the configuration.
-func (w *workbench) openModels() error {
-	var errs []error
-	for _, name := range w.config.Models {
-		_, err := w.model(name)
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
 }
 
 // paperTable shows the paper's figures of an experiment.

@@ -288,7 +288,7 @@ func viewersOf(t *testing.T, dir string) {
 				continue
 			}
 			var text strings.Builder
-			for i := range 66 {
+			for i := range 100 {
 				fmt.Fprintf(&text, "0,%d,%d,%.3f\n", user%5, i%9, math.Remainder(float64(user*video)+float64(user%7-3)*float64(i), 360))
 			}
 			path := filepath.Join(dir, fmt.Sprintf("video%d", video), fmt.Sprintf("user%d.csv", user))
