@@ -91,7 +91,7 @@ func generalDefaults(c *experimentConfig) {
 	vp := &taskConfig{Policies: []string{"hold-last", "velocity-damped", "lr", "velocity", trackPolicy}, TrackEpochs: 3,
 		Recipes: []trainConfig{{Recipe: "best", Epochs: 2}, {Recipe: "paper", Epochs: 4, Seeds: 1}}}
 	abr := &taskConfig{Policies: abrRivals(),
-		Recipes: []trainConfig{{Recipe: "best", Windows: 300_000, Rounds: 3}, {Recipe: "paper", Epochs: 10, Seeds: 1}}}
+		Recipes: []trainConfig{{Recipe: "best", Windows: 300_000, Rounds: 3}, {Recipe: "paper", Epochs: 20, Seeds: 1}}}
 	cjs := &taskConfig{Policies: []string{"fifo", "fair", "wfair", "srpt", decimaPolicy, decimaGreedy, defaultTeacher}, Sequences: 8, Runs: 2,
 		Recipes: []trainConfig{{Recipe: "best", Windows: 200_000, Rounds: 3, Steps: 8}, {Recipe: "paper", Windows: 8000, Seeds: 1}}}
 	if c.Budget == fullBudget {
