@@ -89,7 +89,7 @@ func newExperiment(line string) *cobra.Command {
 	for _, k := range experimentKinds() {
 		cmd.AddCommand(newExperimentRun(k, line))
 	}
-	cmd.AddCommand(newVPControls(line), newVPAblations(line), newCJSControls(line))
+	cmd.AddCommand(newVPAblations(line))
 	return cmd
 }
 

@@ -170,7 +170,7 @@ func shortRecipes(c *experimentConfig) map[string]*taskConfig {
 	tasks := map[string]*taskConfig{
 		"vp":  {Policies: []string{"hold-last"}, Recipes: []trainConfig{{Recipe: "best", Epochs: 1}}},
 		"abr": {Policies: []string{"mpc-tuned", "genet"}, Recipes: []trainConfig{{Recipe: "best", Windows: 100_000, Rounds: 2, Plays: 200}}},
-		"cjs": {Policies: []string{decimaPolicy, defaultTeacher}, Recipes: []trainConfig{{Recipe: "best", Windows: 30_000, Rounds: 2, Plays: 4, Steps: -1}}, Sequences: 8, Runs: 1},
+		"cjs": {Policies: []string{decimaPolicy, defaultTeacher}, Recipes: []trainConfig{{Recipe: "best", Windows: 30_000, Rounds: 2, Steps: -1}}, Sequences: 8, Runs: 1},
 	}
 	if c.Budget == fullBudget {
 		for _, t := range tasks {
@@ -195,6 +195,8 @@ func pretrainedDefaults(c *experimentConfig) {
 	c.Tasks["cjs"].Recipes[0].Rates = []float64{1e-3, 2e-3, 4e-3}
 	if c.Budget == smallBudget {
 		c.Seeds = firstSeeds(2)
+	} else {
+		c.Settings = settingNames
 	}
 }
 
