@@ -113,7 +113,7 @@ func (w *workbench) outcome(c *compared, text pageText) (*experiment.Outcome, er
 			}
 		}
 	}
-	o.Sections = append(o.Sections, report.Section{Title: "Trainings", Text: "Each with one thread. Parameters are those that are trained, beside the frozen model's. Validation is the task's metric on data that are neither trained on nor tested.",
+	o.Sections = append(o.Sections, report.Section{Title: "Trainings", Text: w.config.budgetWords() + " Each with one thread. Parameters are those that are trained, beside the frozen model's. Validation is the task's metric on data that are neither trained on nor tested.",
 		Table: trainingTable(c)})
 	if text.trials && len(c.Tried) > 0 {
 		o.Sections = append(o.Sections, report.Section{Title: "Learning rates", Text: "Each was tried with the first seed; that with the best validation was taken for all.", Table: trialTable(c)})
@@ -121,6 +121,32 @@ func (w *workbench) outcome(c *compared, text pageText) (*experiment.Outcome, er
 	o.Sections = append(o.Sections, text.extra...)
 	o.Sections = append(o.Sections, report.Section{Title: "The paper's numbers", Text: experiment.SurenessText})
 	return o, nil
+}
+
+// budgetWords say how much was trained.
+func (c *experimentConfig) budgetWords() string {
+	var parts []string
+	for _, task := range c.taskNames() {
+		for _, r := range c.task(task).Recipes {
+			var words []string
+			for _, n := range []struct {
+				v    int
+				name string
+			}{{r.Epochs, "epochs"}, {r.Windows, "windows"}, {r.Rounds, "rounds of relabelling"}, {r.Plays, "episodes in each"}, {r.Steps, "policy-gradient iterations"}} {
+				switch {
+				case n.v > 0:
+					words = append(words, thousands(n.v)+" "+n.name)
+				case n.v < 0:
+					words = append(words, "no "+n.name)
+				}
+			}
+			if words == nil {
+				words = []string{"as it is"}
+			}
+			parts = append(parts, task+" "+r.Recipe+": "+strings.Join(words, ", "))
+		}
+	}
+	return "Recipes were trained so: " + strings.Join(parts, "; ") + ". What is not said is the recipe's own."
 }
 
 // digits is how many of a task's metric are shown.
