@@ -19,8 +19,10 @@ import (
 	"netllm/tools/internal/cli"
 )
 
+type abrSetting struct{ name, video, traces string }
+
 // abrSettings are the evaluation settings of the paper.
-var abrSettings = []struct{ name, video, traces string }{
+var abrSettings = []abrSetting{
 	{"default", "video1", "fcc-test"},
 	{"unseen1", "video1", "synth"},
 	{"unseen2", "video2", "fcc-test"},

@@ -115,12 +115,14 @@ func keepFrozen(b ops.Backend, body transformer.Adaptable, chatter io.Writer, tr
 // steps shows the progress of a training whose steps are known when the first is done.
 type steps struct {
 	chatter  io.Writer
+	what     string // "adapt" if it is empty
 	progress *cli.Progress
 }
 
 func (s *steps) set(done, all int, note string) {
 	if s.progress == nil {
-		s.progress = cli.NewProgress(s.chatter, "adapt", "steps", all)
+		fill(&s.what, "adapt")
+		s.progress = cli.NewProgress(s.chatter, s.what, "steps", all)
 	}
 	s.progress.Set(done, note)
 }

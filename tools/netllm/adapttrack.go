@@ -3,13 +3,16 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"math"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"netllm/netllm/vp"
+	"netllm/ops"
 	"netllm/tools/internal/cli"
 )
 
@@ -116,31 +119,11 @@ func (a *adaptTrack) run(cmd *cobra.Command, line string) error {
 	used.Print(cmd.ErrOrStderr())
 	result := adaptTrackResult{
 		Task: "vp", File: a.out, Device: used.Device, CPU: used.CPU, Threads: used.Threads, Seed: a.flags.Seed, Dataset: set.Name,
-		Windows: len(train), Validation: len(valid), Track: track.Config, Training: training, Command: line,
+		Command: line,
 	}
-	for _, p := range track.Params() {
-		result.Parameters += p.Value.Len()
-	}
-	var losses curve
-	var progress *cli.Progress
-	began := time.Now()
-	err = track.Train(cmd.Context(), b, train, valid, training, func(p vp.Progress) {
-		if progress == nil {
-			progress = cli.NewProgress(cmd.ErrOrStderr(), track.Name(), "steps", p.Steps)
-		}
-		losses.add(p.Step, p.Steps, p.Loss)
-		if !math.IsNaN(p.Valid) {
-			result.Valid, result.Best = append(result.Valid, curvePoint{p.Step, p.Valid}), p.Best
-		}
-		progress.Set(p.Step, validNote(losses.recent, p.Best))
-	})
-	if progress != nil {
-		progress.Close()
-	}
-	if err != nil {
+	if err := trainTrack(cmd.Context(), b, track, train, valid, training, &result, cmd.ErrOrStderr()); err != nil {
 		return err
 	}
-	result.Seconds, result.Loss = time.Since(began).Seconds(), losses.points
 	if err := cli.MakeFolder(a.out); err != nil {
 		return err
 	}
@@ -152,4 +135,25 @@ func (a *adaptTrack) run(cmd *cobra.Command, line string) error {
 		return err
 	}
 	return a.flags.WriteJSON(cmd, result)
+}
+
+// trainTrack trains the network and says in result how it went.
+func trainTrack(ctx context.Context, b ops.Backend, track *vp.Track, train, valid []vp.Window, training vp.TrackTraining, result *adaptTrackResult, chatter io.Writer) error {
+	result.Windows, result.Validation, result.Track, result.Training = len(train), len(valid), track.Config, training
+	for _, p := range track.Params() {
+		result.Parameters += p.Value.Len()
+	}
+	var losses curve
+	progress := steps{chatter: chatter, what: track.Name()}
+	defer progress.close()
+	began := time.Now()
+	err := track.Train(ctx, b, train, valid, training, func(p vp.Progress) {
+		losses.add(p.Step, p.Steps, p.Loss)
+		if !math.IsNaN(p.Valid) {
+			result.Valid, result.Best = append(result.Valid, curvePoint{p.Step, p.Valid}), p.Best
+		}
+		progress.set(p.Step, p.Steps, validNote(losses.recent, p.Best))
+	})
+	result.Seconds, result.Loss = time.Since(began).Seconds(), losses.points
+	return err
 }

@@ -13,11 +13,13 @@ import (
 	"netllm/tools/internal/cli"
 )
 
-// cjsSettings are the evaluation settings of the paper.
-var cjsSettings = []struct {
+type cjsSetting struct {
 	name            string
 	jobs, executors int
-}{{"default", 200, 50}, {"unseen1", 200, 30}, {"unseen2", 450, 50}, {"unseen3", 450, 30}}
+}
+
+// cjsSettings are the evaluation settings of the paper.
+var cjsSettings = []cjsSetting{{"default", 200, 50}, {"unseen1", 200, 30}, {"unseen2", 450, 50}, {"unseen3", 450, 30}}
 
 // cjsFlags are the data flags of the CJS commands.
 type cjsFlags struct {

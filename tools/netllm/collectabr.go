@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -112,39 +113,14 @@ func (c *collectABR) run(cmd *cobra.Command, line string) error {
 	if err != nil {
 		return err
 	}
-	if c.fit {
-		fit, _ := data.parts()
-		data.set = &abr.TraceSet{Name: fit.Name, Traces: fit.Traces, StartRows: data.set.StartRows}
-	}
-	sums, err := data.hashes(&c.data)
-	if err != nil {
-		return err
-	}
-	sessions, err := data.sessions(&c.data, abr.Plan{
-		Episodes: c.episodes, Seed: c.flags.Seed, Shuffle: c.data.start == string(abr.StartRandom),
-	})
-	if err != nil {
-		return err
-	}
-	if c.values {
-		abr.ByTrace(sessions)
-	}
+	how := abrCollection{episodes: c.episodes, noise: c.noise, values: c.values, explore: c.explore, fit: c.fit, seed: c.flags.Seed}
 	factories, done, err := c.learned.factories(c.policies, &c.flags, used)
 	if err != nil {
 		return err
 	}
 	defer done()
-	if c.explore > 0 {
-		for i := range factories {
-			if factories[i], err = abr.Exploring(factories[i], c.explore, c.flags.Seed+uint64(i)); err != nil {
-				return err
-			}
-		}
-	}
 	used.Print(cmd.ErrOrStderr())
-	pool, err := collectPool(cmd.Context(), factories, data.video, sessions,
-		abr.CollectOptions{Workers: used.Threads, Noise: c.noise, Seed: c.flags.Seed, Values: c.values},
-		netllm.PoolMeta{Seeds: []uint64{c.flags.Seed}, Data: sums, Command: line, LeftOut: data.leftOut}, cmd.ErrOrStderr())
+	pool, err := how.collect(cmd.Context(), factories, data, &c.data, used.Threads, line, cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}
@@ -159,6 +135,48 @@ func (c *collectABR) run(cmd *cobra.Command, line string) error {
 		return err
 	}
 	return c.flags.WriteJSON(cmd, result)
+}
+
+// abrCollection is how a pool is collected.
+type abrCollection struct {
+	episodes int // with each policy; 0: one per trace
+	noise    bool
+	values   bool    // those of a planner are noted
+	explore  float64 // share of decisions in which anything is done
+	fit      bool    // without traces that weights are chosen by
+	seed     uint64
+}
+
+// collect has policies play sessions of the data and records what they do.
+func (c abrCollection) collect(ctx context.Context, factories []abr.Factory, data *abrData, f *abrFlags, workers int, line string, chatter io.Writer) (*netllm.Pool, error) {
+	if c.fit {
+		part := *data
+		fit, _ := data.parts()
+		part.set = &abr.TraceSet{Name: fit.Name, Traces: fit.Traces, StartRows: data.set.StartRows}
+		data = &part
+	}
+	sums, err := data.hashes(f)
+	if err != nil {
+		return nil, err
+	}
+	sessions, err := data.sessions(f, abr.Plan{Episodes: c.episodes, Seed: c.seed, Shuffle: f.start == string(abr.StartRandom)})
+	if err != nil {
+		return nil, err
+	}
+	if c.values {
+		abr.ByTrace(sessions)
+	}
+	if c.explore > 0 {
+		factories = slices.Clone(factories)
+		for i := range factories {
+			if factories[i], err = abr.Exploring(factories[i], c.explore, c.seed+uint64(i)); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return collectPool(ctx, factories, data.video, sessions,
+		abr.CollectOptions{Workers: workers, Noise: c.noise, Seed: c.seed, Values: c.values},
+		netllm.PoolMeta{Seeds: []uint64{c.seed}, Data: sums, Command: line, LeftOut: data.leftOut}, chatter)
 }
 
 // collectPool plays the same sessions with one policy after the other.

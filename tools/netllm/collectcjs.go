@@ -3,7 +3,9 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"math"
 	"path/filepath"
 	"strings"
@@ -88,16 +90,10 @@ func (c *collectCJS) run(cmd *cobra.Command, line string) error {
 	}
 	defer done()
 	used.Print(cmd.ErrOrStderr())
-	pool := &cjs.Pool{Meta: netllm.PoolMeta{Task: "cjs", Seeds: []uint64{c.flags.Seed}, Data: map[string]string{filepath.Base(data.dir): sum}, Command: line}}
-	for _, f := range factories {
-		progress := cli.NewProgress(cmd.ErrOrStderr(), "collect "+f.Name, "episodes", len(sequences))
-		part, err := cjs.Collect(cmd.Context(), f, sequences, cjs.CollectOptions{Workers: used.Threads, Seed: c.flags.Seed, Progress: func(done, _ int) { progress.Set(done, "") }})
-		progress.Close()
-		if err != nil {
-			return err
-		}
-		pool.Join(part)
-		pool.Meta.Policies = append(pool.Meta.Policies, f.Name)
+	pool, err := collectCJSPool(cmd.Context(), factories, sequences, c.flags.Seed, used.Threads,
+		netllm.PoolMeta{Task: "cjs", Data: map[string]string{filepath.Base(data.dir): sum}, Command: line}, cmd.ErrOrStderr())
+	if err != nil {
+		return err
 	}
 	if err := cli.MakeFolder(c.out); err != nil {
 		return err
@@ -110,6 +106,23 @@ func (c *collectCJS) run(cmd *cobra.Command, line string) error {
 		return err
 	}
 	return c.flags.WriteJSON(cmd, result)
+}
+
+// collectCJSPool has policies play the same sequences, one after the other, and records what they do.
+func collectCJSPool(ctx context.Context, factories []cjs.Factory, sequences []*cjs.Sequence, seed uint64, workers int, meta netllm.PoolMeta, chatter io.Writer) (*cjs.Pool, error) {
+	meta.Seeds = []uint64{seed}
+	pool := &cjs.Pool{Meta: meta}
+	for _, f := range factories {
+		progress := cli.NewProgress(chatter, "collect "+f.Name, "episodes", len(sequences))
+		part, err := cjs.Collect(ctx, f, sequences, cjs.CollectOptions{Workers: workers, Seed: seed, Progress: func(done, _ int) { progress.Set(done, "") }})
+		progress.Close()
+		if err != nil {
+			return nil, err
+		}
+		pool.Join(part)
+		pool.Meta.Policies = append(pool.Meta.Policies, f.Name)
+	}
+	return pool, nil
 }
 
 func describeCJSPool(path string, p *cjs.Pool) *collectResult {

@@ -272,7 +272,7 @@ func TestQuickstart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := strings.Count(string(page), "<svg"); n != 4 || !strings.Contains(string(page), fmt.Sprintf("%.4f", r.Eval.Results[4].Mean)) {
+	if n := strings.Count(string(page), "<figure"); n != 4 || !strings.Contains(string(page), fmt.Sprintf("%.4f", r.Eval.Results[4].Mean)) {
 		t.Errorf("report: %d drawings, want 4, and the table's numbers", n)
 	}
 	// The adapter that lies there is the one that was scored.

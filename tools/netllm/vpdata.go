@@ -13,11 +13,13 @@ import (
 	"netllm/tools/internal/cli"
 )
 
-// vpSettings are the evaluation settings of the paper.
-var vpSettings = []struct {
+type vpSetting struct {
 	name, dataset    string
 	history, horizon int
-}{
+}
+
+// vpSettings are the evaluation settings of the paper.
+var vpSettings = []vpSetting{
 	{"default", "jin2022", 10, 20},
 	{"unseen1", "jin2022", 20, 30},
 	{"unseen2", "wu2017", 10, 20},

@@ -22,18 +22,37 @@ type Chart struct {
 	Caption string
 	Legend  []Key // empty if the axis names all
 	SVG     template.HTML
+
+	plots  []*plot.Plot // what SVG shows, for other widths and formats
+	height vg.Length    // of each
 }
 
 // Key is a line of a legend.
 type Key struct {
 	Name  string
 	Color template.CSS
+	Shape Shape
 }
+
+// Shape is what a legend shows beside a name.
+type Shape string
+
+// The shapes. The zero value is a line.
+const (
+	ShapeLine    Shape = ""
+	ShapeDashed  Shape = "dashed"
+	ShapeBox     Shape = "box"
+	ShapeHollow  Shape = "hollow"
+	ShapeDiamond Shape = "diamond"
+)
 
 // colors is how many colours the page has; more series use them again.
 const colors = 8
 
-const chartWidth = 640 // points, which the page scales
+const (
+	chartWidth = 640 // points, which the page scales
+	phoneWidth = 380 // the same chart for a narrow screen: fewer points, so that its letters are not scaled away
+)
 
 // colorName is the variable of the style sheet for series i.
 func colorName(i int) string { return fmt.Sprintf("--s%d", i%colors) }
@@ -45,6 +64,8 @@ var (
 	inkColor  = color.RGBA{R: 1, G: 2, B: 1, A: 255}
 	lineColor = color.RGBA{R: 1, G: 2, B: 2, A: 255}
 	softColor = color.RGBA{R: 1, G: 2, B: 0, A: 255}
+
+	paperColor = color.RGBA{R: 1, G: 2, B: 99, A: 255}
 )
 
 // newPlot returns an empty plot in the page's style.
@@ -66,22 +87,40 @@ func newPlot(xLabel, yLabel string) *plot.Plot {
 	return p
 }
 
-// render draws plots below each other, the first at the top, with one width of
-// their axes.
-func render(height vg.Length, plots ...*plot.Plot) template.HTML {
-	canvas := vgsvg.New(chartWidth, height*vg.Length(len(plots)))
+// newChart draws plots, each of the height.
+func newChart(caption string, legend []Key, height vg.Length, plots ...*plot.Plot) Chart {
+	return Chart{Caption: caption, Legend: legend, SVG: render(chartWidth, height, plots), plots: plots, height: height}
+}
+
+// Phone is the chart as SVG for a narrow screen.
+func (c Chart) Phone() template.HTML {
+	if c.plots == nil { // not drawn by this package
+		return c.SVG
+	}
+	return render(phoneWidth, c.height, c.plots)
+}
+
+// render draws plots below each other, as a part of the page.
+func render(width, height vg.Length, plots []*plot.Plot) template.HTML {
+	canvas := vgsvg.New(width, height*vg.Length(len(plots)))
+	drawPlots(draw.New(canvas), plots)
+	var b bytes.Buffer
+	// Writing to memory does not fail.
+	_, _ = canvas.WriteTo(&b)
+	return template.HTML(themed(b.String()))
+}
+
+// drawPlots draws plots below each other, the first at the top, with one width
+// of their axes.
+func drawPlots(canvas draw.Canvas, plots []*plot.Plot) {
 	grid := make([][]*plot.Plot, len(plots))
 	for i, p := range plots {
 		grid[i] = []*plot.Plot{p}
 	}
 	tiles := draw.Tiles{Rows: len(plots), Cols: 1, PadY: 10, PadLeft: 4, PadRight: 6}
-	for i, row := range plot.Align(grid, tiles, draw.New(canvas)) {
+	for i, row := range plot.Align(grid, tiles, canvas) {
 		plots[i].Draw(row[0])
 	}
-	var b bytes.Buffer
-	// Writing to memory does not fail.
-	_, _ = canvas.WriteTo(&b)
-	return template.HTML(themed(b.String()))
 }
 
 var svgSize = regexp.MustCompile(`(<svg) width="[^"]*" height="[^"]*"`)
@@ -94,6 +133,7 @@ func themed(svg string) string {
 	svg = strings.ReplaceAll(svg, hex(inkColor), "var(--ink)")
 	svg = strings.ReplaceAll(svg, hex(lineColor), "var(--line)")
 	svg = strings.ReplaceAll(svg, hex(softColor), "var(--soft)")
+	svg = strings.ReplaceAll(svg, hex(paperColor), "var(--paper)")
 	for i := range colors {
 		svg = strings.ReplaceAll(svg, hex(seriesColor(i)), "var("+colorName(i)+")")
 	}

@@ -23,6 +23,6 @@ func ExampleReport() {
 		fmt.Println(err)
 		return
 	}
-	fmt.Println(strings.Count(b.String(), "<svg"), strings.Contains(b.String(), "netllm eval abr"))
+	fmt.Println(strings.Count(b.String(), "<figure"), strings.Contains(b.String(), "netllm eval abr"))
 	// Output: 1 true
 }

@@ -23,7 +23,7 @@ func Gantt(caption, xLabel, yLabel string, rows [][]Span) Chart {
 	p.Add(spans(rows))
 	p.Y.Tick.Marker = plot.ConstantTicks{}
 	p.Y.Min, p.Y.Max = 0, float64(len(rows))
-	return Chart{Caption: caption, SVG: render(vg.Length(90+5*len(rows)), p)}
+	return newChart(caption, nil, vg.Length(90+5*len(rows)), p)
 }
 
 // spans is a plotter of rows.

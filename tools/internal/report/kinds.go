@@ -41,7 +41,7 @@ func Boxes(caption, label string, groups []Group) (Chart, error) {
 	p.NominalY(names...)
 	p.Y.Padding = 10
 	p.Y.Min, p.Y.Max = -0.5, float64(len(groups))-0.5
-	return Chart{Caption: caption, SVG: render(vg.Length(60+28*len(groups)), p)}, nil
+	return newChart(caption, nil, vg.Length(60+28*len(groups)), p), nil
 }
 
 // Distribution draws, for every group, the share of values up to x.
@@ -79,7 +79,7 @@ type Panel struct {
 // order in which they first come. It fails if a line has no points, or one that
 // is not a number.
 func Lines(caption, xLabel string, panels ...Panel) (Chart, error) {
-	chart := Chart{Caption: caption}
+	var legend []Key
 	low, high := math.Inf(1), math.Inf(-1)
 	plots := make([]*plot.Plot, len(panels))
 	for i, panel := range panels {
@@ -88,13 +88,10 @@ func Lines(caption, xLabel string, panels ...Panel) (Chart, error) {
 			label = xLabel
 		}
 		plots[i] = newPlot(label, panel.Label)
-		grid := plotter.NewGrid()
-		grid.Vertical.Color, grid.Horizontal.Color = nil, lineColor
-		grid.Horizontal.Width, grid.Horizontal.Dashes = 0.5, nil
-		plots[i].Add(grid)
+		plots[i].Add(horizontalGrid())
 		for _, l := range panel.Lines {
-			if !slices.ContainsFunc(chart.Legend, func(k Key) bool { return k.Name == l.Name }) {
-				chart.Legend = append(chart.Legend, Key{l.Name, l.css()})
+			if !slices.ContainsFunc(legend, func(k Key) bool { return k.Name == l.Name }) {
+				legend = append(legend, l.key())
 			}
 			line, err := l.plotter()
 			if err != nil {
@@ -115,17 +112,30 @@ func Lines(caption, xLabel string, panels ...Panel) (Chart, error) {
 	if len(panels) > 1 {
 		height = 150
 	}
-	chart.SVG = render(height, plots...)
-	return chart, nil
+	return newChart(caption, legend, height, plots...), nil
 }
 
-// css is the line's colour on the page.
-func (l Line) css() template.CSS {
-	if l.Faint {
-		return "var(--soft)"
-	}
-	return template.CSS("var(" + colorName(l.Series) + ")")
+// horizontalGrid is faint lines at the marks of the y axis.
+func horizontalGrid() *plotter.Grid {
+	grid := plotter.NewGrid()
+	grid.Vertical.Color, grid.Horizontal.Color = nil, lineColor
+	grid.Horizontal.Width, grid.Horizontal.Dashes = 0.5, nil
+	return grid
 }
+
+// key is the line in a legend. Where colours come a second time, lines are dashed.
+func (l Line) key() Key {
+	switch {
+	case l.Faint:
+		return Key{l.Name, "var(--soft)", ShapeLine}
+	case l.Series >= colors:
+		return Key{l.Name, seriesCSS(l.Series), ShapeDashed}
+	}
+	return Key{l.Name, seriesCSS(l.Series), ShapeLine}
+}
+
+// seriesCSS is the colour of series i on the page.
+func seriesCSS(i int) template.CSS { return template.CSS("var(" + colorName(i) + ")") }
 
 func (l Line) plotter() (*plotter.Line, error) {
 	if len(l.X) != len(l.Y) {
@@ -140,8 +150,11 @@ func (l Line) plotter() (*plotter.Line, error) {
 		return nil, fmt.Errorf("report: line %q: %w", l.Name, err)
 	}
 	line.Color, line.Width = seriesColor(l.Series), 1.6
+	if l.Series >= colors {
+		line.Dashes = []vg.Length{5, 2}
+	}
 	if l.Faint {
-		line.Color, line.Width = softColor, 0.7
+		line.Color, line.Width, line.Dashes = softColor, 0.7, nil
 	}
 	if l.Steps {
 		line.StepStyle = plotter.PostStep

@@ -52,7 +52,7 @@ func TestWrite(t *testing.T) {
 			t.Errorf("no %q in the page", want)
 		}
 	}
-	if n := strings.Count(text, "<svg"); n != 3 {
+	if n := strings.Count(text, "<figure"); n != 3 {
 		t.Errorf("drawings: got %d, want 3", n)
 	}
 	// Nothing is fetched: the only addresses are names of XML vocabularies.
@@ -96,7 +96,7 @@ func TestCharts(t *testing.T) {
 			t.Errorf("%s: NaN in the drawing", c.Caption)
 		}
 	}
-	if got := sample(t).Sections[1].Charts[2].Legend; len(got) != 2 || got[0] != (Key{"link", "var(--soft)"}) || got[1] != (Key{"bba", "var(--s1)"}) {
+	if got := sample(t).Sections[1].Charts[2].Legend; len(got) != 2 || got[0] != (Key{"link", "var(--soft)", ShapeLine}) || got[1] != (Key{"bba", "var(--s1)", ShapeLine}) {
 		t.Errorf("legend: got %q, want each name once", got)
 	}
 }
