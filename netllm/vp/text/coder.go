@@ -20,8 +20,8 @@ type Coder struct {
 	positions int // of the longest question with its answer
 }
 
-// alphabet is all that is written.
-const alphabet = "past:at:next:-0,1;2,3;4,5;6,7;8,9"
+// alphabet has all that is written.
+const alphabet = "past:at:next:a-0,1b2c3d4e5f6g7h8i9jklmnopqrstuvwxyz"
 
 // NewCoder returns a coder. It fails if the vocabulary cannot write the form's characters or has no token that ends a
 // text, or if the model has too few positions for the longest question and answer.

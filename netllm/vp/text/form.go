@@ -12,31 +12,35 @@ import (
 	"netllm/netllm/vp"
 )
 
-// Form is how a window is written. All numbers are whole degrees, roll, pitch and yaw between commas, rows between
-// semicolons: digits are tokens of their own in the vocabularies of small models, so that every digit saved is a pass
-// saved, and an error of half a degree is small beside the ten that predictions are off by. No blank is written, which
-// vocabularies differ about.
+// Form is how a window is written. All numbers are whole degrees, roll, pitch and yaw between commas: digits are tokens of
+// their own in the vocabularies of small models, so that every digit saved is a pass saved, and an error of half a degree is
+// small beside the ten that predictions are off by. Every row begins with its letter, a, b, c and so on, where another sign would
+// have to stand between rows anyway: small models do not count to twenty, but know what comes after t. No blank is written,
+// which vocabularies differ about.
 //
 // Absolute, as published ones are, the positions themselves are written:
 //
-//	past:0,12,-170;1,12,-172:next:
-//	1,12,-174;1,11,-176;1,11,-178
+//	past:a0,12,-170b1,12,-172:next:
+//	a1,12,-174b1,11,-176c1,11,-178
 //
 // Relative, rows are displacements from the last one seen, the short way round, as the project's own network has them;
 // the last itself follows the others:
 //
-//	past:-1,0,2:at:1,12,-172:next:
-//	0,0,-2;0,-1,-4;0,-1,-6
+//	past:a-1,0,2:at:1,12,-172:next:
+//	a0,0,-2b0,-1,-4c0,-1,-6
 type Form struct {
 	Relative bool `json:"relative"`
 	History  int  `json:"history"` // rows seen
 	Horizon  int  `json:"horizon"` // rows to come
 }
 
-// Validate fails if there is nothing to write.
+// letters is how many there are.
+const letters = 'z' - 'a' + 1
+
+// Validate fails if there is nothing to write, or more than there are letters.
 func (f Form) Validate() error {
-	if f.History < 1 || f.Horizon < 1 {
-		return fmt.Errorf("text: form: %d rows seen and %d to come, each must be 1 or more", f.History, f.Horizon)
+	if f.History < 1 || f.Horizon < 1 || f.History > letters || f.Horizon > letters {
+		return fmt.Errorf("text: form: %d rows seen and %d to come, each must be 1 to %d", f.History, f.Horizon, letters)
 	}
 	return nil
 }
@@ -52,18 +56,21 @@ const turn = 180
 // whole is an angle in whole degrees.
 func whole(v float32) int { return int(math.Round(float64(v))) }
 
-// writeRows appends rows, between semicolons.
+// writeRows appends rows with their letters.
 func writeRows(b *strings.Builder, rows []vp.Angles) {
 	for i, row := range rows {
-		if i > 0 {
-			b.WriteByte(';')
+		b.WriteByte('a' + byte(i))
+		writeRow(b, row)
+	}
+}
+
+// writeRow appends a row's numbers.
+func writeRow(b *strings.Builder, row vp.Angles) {
+	for axis, v := range row {
+		if axis > 0 {
+			b.WriteByte(',')
 		}
-		for axis, v := range row {
-			if axis > 0 {
-				b.WriteByte(',')
-			}
-			b.WriteString(strconv.Itoa(whole(v)))
-		}
+		b.WriteString(strconv.Itoa(whole(v)))
 	}
 }
 
@@ -90,9 +97,10 @@ func (f Form) Question(w vp.Window) (string, error) {
 		last := past[f.History-1]
 		writeRows(&b, relative(past[:f.History-1], last))
 		b.WriteString(":at:")
-		past = past[f.History-1:]
+		writeRow(&b, last)
+	} else {
+		writeRows(&b, past)
 	}
-	writeRows(&b, past)
 	b.WriteString(":next:")
 	return b.String(), nil
 }
@@ -114,7 +122,7 @@ func (f Form) Answer(w vp.Window) (string, error) {
 
 // longest returns the longest question and the longest answer that there are, in characters.
 func (f Form) longest() (question, answer int) {
-	absolute, relative := len("-180,-90,-180;"), len("-180,-180,-180;")
+	absolute, relative := len("a-180,-90,-180"), len("a-180,-180,-180")
 	question, answer = len("past::next:")+f.History*absolute, f.Horizon*absolute
 	if f.Relative {
 		question, answer = len("past::at::next:")+(f.History-1)*relative+absolute, f.Horizon*relative
@@ -127,7 +135,7 @@ type Kind string
 
 // The kinds of invalid answers.
 const (
-	Malformed  Kind = "form"       // anything but numbers between commas and semicolons
+	Malformed  Kind = "form"       // anything but letters in their order and numbers between commas
 	Unfinished Kind = "unfinished" // no end within as many tokens as the longest answer has
 	Count      Kind = "count"      // too few or too many numbers or rows
 	Range      Kind = "range"      // an angle that there is not
@@ -163,13 +171,25 @@ func invalid(kind Kind, format string, args ...any) error {
 func (f Form) Parse(answer string, w vp.Window) ([]vp.Angles, error) {
 	past := w.Past()
 	last := past[len(past)-1]
-	rows := strings.Split(answer, ";")
-	for i, row := range rows { // the form of all comes before their number
-		for _, number := range strings.Split(row, ",") {
+	var rows []string
+	for i, begin := 0, 0; begin < len(answer); i++ { // the form of all comes before their number
+		if i == letters || answer[begin] != 'a'+byte(i) {
+			return nil, invalid(Malformed, "row %d begins with %.20q", i+1, answer[begin:])
+		}
+		end := len(answer)
+		if n := strings.IndexFunc(answer[begin+1:], func(c rune) bool { return c >= 'a' && c <= 'z' }); n >= 0 {
+			end = begin + 1 + n
+		}
+		row := answer[begin+1 : end]
+		for number := range strings.SplitSeq(row, ",") {
 			if !isNumber(number) {
 				return nil, invalid(Malformed, "row %d: %.20q is no number", i+1, number)
 			}
 		}
+		rows, begin = append(rows, row), end
+	}
+	if len(rows) == 0 {
+		return nil, invalid(Malformed, "nothing")
 	}
 	if len(rows) != f.Horizon {
 		return nil, invalid(Count, "%d rows, want %d", len(rows), f.Horizon)

@@ -24,8 +24,8 @@ func TestQuestionAndAnswer(t *testing.T) {
 		relative         bool
 		question, answer string
 	}{
-		{false, "past:-1,80,160;-1,88,163;-1,88,167:next:", "-1,81,170;-1,73,174"},
-		{true, "past:0,-8,-7;0,-1,-3:at:-1,88,167:next:", "0,-7,3;0,-15,7"},
+		{false, "past:a-1,80,160b-1,88,163c-1,88,167:next:", "a-1,81,170b-1,73,174"},
+		{true, "past:a0,-8,-7b0,-1,-3:at:-1,88,167:next:", "a0,-7,3b0,-15,7"},
 	} {
 		f := Form{Relative: c.relative, History: 3, Horizon: 2}
 		question, err := f.Question(w)
@@ -82,34 +82,40 @@ func TestParseRefuses(t *testing.T) {
 		answer string
 		kind   Kind
 	}{
-		{"as it should be", absolute, "-1,90,180;0,-90,-180", ""},
+		{"as it should be", absolute, "a-1,90,180b0,-90,-180", ""},
 		{"nothing", absolute, "", Malformed},
-		{"blank before", absolute, " 1,2,3;4,5,6", Malformed},
-		{"blank between", absolute, "1,2, 3;4,5,6", Malformed},
+		{"blank before", absolute, " a1,2,3b4,5,6", Malformed},
+		{"blank between", absolute, "a1,2, 3b4,5,6", Malformed},
 		{"words", absolute, "Once upon a time", Malformed},
-		{"words behind", absolute, "1,2,3;4,5,6 and", Malformed},
-		{"end without a row", absolute, "1,2,3;4,5,6;", Malformed},
-		{"two commas", absolute, "1,,3;4,5,6", Malformed},
-		{"fraction", absolute, "1,2.5,3;4,5,6", Malformed},
-		{"plus", absolute, "+1,2,3;4,5,6", Malformed},
-		{"zero before", absolute, "01,2,3;4,5,6", Malformed},
-		{"no less than nothing", absolute, "-0,2,3;4,5,6", Malformed},
-		{"sign alone", absolute, "-,2,3;4,5,6", Malformed},
-		{"two signs", absolute, "--1,2,3;4,5,6", Malformed},
-		{"other digits", absolute, "١,2,3;4,5,6", Malformed},
-		{"one row too few", absolute, "1,2,3", Count},
-		{"one row too many", absolute, "1,2,3;4,5,6;7,8,9", Count},
-		{"one number too few", absolute, "1,2,3;4,5", Count},
-		{"one number too many", absolute, "1,2,3,4;5,6,7", Count},
-		{"roll beyond", absolute, "181,2,3;4,5,6", Range},
-		{"pitch beyond", absolute, "1,2,3;4,-91,6", Range},
-		{"yaw beyond", absolute, "1,2,3;4,5,-181", Range},
-		{"beyond all integers", absolute, "1,2,3;4,5,99999999999999999999", Range},
-		{"displacements", rel, "0,0,180;1,1,-180", ""},
-		{"displacement beyond half a turn", rel, "0,0,0;0,0,181", Range},
-		{"further up than up", rel, "0,0,0;0,3,0", Range},
-		{"half a degree of writing", rel, "0,0,0;0,2,0", ""},
-		{"further down than down", rel, "0,0,0;0,-179,0", Range},
+		{"words behind", absolute, "a1,2,3b4,5,6and", Malformed},
+		{"no letter", absolute, "1,2,3b4,5,6", Malformed},
+		{"letters in another order", absolute, "b1,2,3a4,5,6", Malformed},
+		{"a letter twice", absolute, "a1,2,3a4,5,6", Malformed},
+		{"a large letter", absolute, "a1,2,3B4,5,6", Malformed},
+		{"letter without a row", absolute, "a1,2,3b", Malformed},
+		{"beyond the letters", absolute, lettered(26) + "{0,0,0", Malformed},
+		{"two commas", absolute, "a1,,3b4,5,6", Malformed},
+		{"fraction", absolute, "a1,2.5,3b4,5,6", Malformed},
+		{"plus", absolute, "a+1,2,3b4,5,6", Malformed},
+		{"zero before", absolute, "a01,2,3b4,5,6", Malformed},
+		{"no less than nothing", absolute, "a-0,2,3b4,5,6", Malformed},
+		{"sign alone", absolute, "a-,2,3b4,5,6", Malformed},
+		{"two signs", absolute, "a--1,2,3b4,5,6", Malformed},
+		{"other digits", absolute, "a١,2,3b4,5,6", Malformed},
+		{"one row too few", absolute, "a1,2,3", Count},
+		{"one row too many", absolute, "a1,2,3b4,5,6c7,8,9", Count},
+		{"all rows that there are letters for", absolute, lettered(26), Count},
+		{"one number too few", absolute, "a1,2,3b4,5", Count},
+		{"one number too many", absolute, "a1,2,3,4b5,6,7", Count},
+		{"roll beyond", absolute, "a181,2,3b4,5,6", Range},
+		{"pitch beyond", absolute, "a1,2,3b4,-91,6", Range},
+		{"yaw beyond", absolute, "a1,2,3b4,5,-181", Range},
+		{"beyond all integers", absolute, "a1,2,3b4,5,99999999999999999999", Range},
+		{"displacements", rel, "a0,0,180b1,1,-180", ""},
+		{"displacement beyond half a turn", rel, "a0,0,0b0,0,181", Range},
+		{"further up than up", rel, "a0,0,0b0,3,0", Range},
+		{"half a degree of writing", rel, "a0,0,0b0,2,0", ""},
+		{"further down than down", rel, "a0,0,0b0,-179,0", Range},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			rows, err := c.form.Parse(c.answer, w)
@@ -121,4 +127,13 @@ func TestParseRefuses(t *testing.T) {
 			}
 		})
 	}
+}
+
+// lettered are n rows of zeros.
+func lettered(n int) string {
+	var b strings.Builder
+	for i := range n {
+		b.WriteString(string(rune('a'+i)) + "0,0,0")
+	}
+	return b.String()
 }

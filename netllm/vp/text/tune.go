@@ -99,12 +99,10 @@ func Tune(ctx context.Context, b ops.Backend, model transformer.Model, words *to
 	if err != nil {
 		return nil, err
 	}
-	with, ok := adapted.Adaptable.(transformer.Model)
-	if !ok {
-		adapted.Free(b)
-		return nil, fmt.Errorf("text: a body of type %T with matrices is no language model", adapted.Adaptable)
+	t, err := assemble(b, adapted, coder, f)
+	if err != nil {
+		return nil, err
 	}
-	t := &Tuned{Config: f, Model: with, LoRA: adapted.LoRA, Coder: coder, backend: b}
 	if err := t.train(ctx, windows, valid, each); err != nil {
 		return nil, errors.Join(err, t.Close())
 	}

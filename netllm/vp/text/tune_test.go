@@ -99,13 +99,28 @@ func TestTuneLearns(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if a.Text != "0,0,0;0,0,0" || a.Invalid != nil || a.Tokens != len(a.Text)+1 || len(a.Rows) != 2 || a.Rows[1] != w.Future()[1] {
+		if a.Text != "a0,0,0b0,0,0" || a.Invalid != nil || a.Tokens != len(a.Text)+1 || len(a.Rows) != 2 || a.Rows[1] != w.Future()[1] {
 			t.Errorf("got %+v", a)
 		}
 	}
 	score, err := vp.Evaluate(t.Context(), vp.Factory{Name: "text", Workers: 1, New: func() (vp.Predictor, error) { return struct{ vp.Predictor }{p}, nil }}, ws, vp.EvalOptions{})
 	if err != nil || score.Mean != 0 || p.Asked != len(ws) || len(p.Invalid) != 0 {
 		t.Errorf("got %v, %v, asked %d, invalid %v", score, err, p.Asked, p.Invalid)
+	}
+	dir := filepath.Join(t.TempDir(), "tuned")
+	if err := tuned.Write(dir, "m", false); err != nil {
+		t.Fatal(err)
+	}
+	again, err := Load(b, model, words, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	if r, err := vp.Evaluate(t.Context(), again.Factory("text"), ws, vp.EvalOptions{}); err != nil || r.Mean != 0 {
+		t.Errorf("read again: got %v, %v", r, err)
+	}
+	if _, err := Load(b, model, words, t.TempDir()); err == nil {
+		t.Error("an empty folder was read")
 	}
 	if now, err := model.Hash(b); err != nil || now != hash {
 		t.Errorf("the frozen weights have changed, %v", err)
