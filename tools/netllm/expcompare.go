@@ -353,7 +353,7 @@ func (g *group) summarise() error {
 // less is the reference's mean less another's, item by item.
 func less(reference, other *group) *difference {
 	d := &difference{Reference: reference.Label, Mean: reference.Mean - other.Mean}
-	if len(reference.items) == len(other.items) {
+	if len(reference.items) > 0 && len(reference.items) == len(other.items) {
 		d.CI = stats.MeanCI(stats.Differences(reference.items, other.items))
 	}
 	d.Gain = 100 * d.Mean / math.Abs(other.Mean)
@@ -361,4 +361,32 @@ func less(reference, other *group) *difference {
 		d.Gain = -d.Gain
 	}
 	return d
+}
+
+// allSettings is what groups of all settings together are called.
+const allSettings = "all unseen"
+
+// together adds groups of all settings of a task: every value weighs the same.
+func (c *compared) together(task string, settings []string) {
+	for _, g := range c.in(task, settings[0]) {
+		all := &group{Task: task, Setting: allSettings, Label: g.Label, Policy: g.Policy, Seeds: g.Seeds}
+		var values []float64
+		for _, setting := range settings {
+			for _, r := range c.of(task, setting, g.Label).rows {
+				all.rows = append(all.rows, r)
+				for _, v := range r.values {
+					values = append(values, float64(v))
+				}
+			}
+		}
+		all.Mean, _ = stats.MeanSD(values)
+		all.Box = scored(policyResult{}, values).Box
+		c.Groups = append(c.Groups, all)
+	}
+	for _, g := range c.in(task, settings[0]) {
+		if g.Less != nil {
+			one := c.of(task, allSettings, g.Label)
+			one.Less = less(c.of(task, allSettings, g.Less.Reference), one)
+		}
+	}
 }

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -23,6 +24,10 @@ type pageText struct {
 	boxes       bool   // quartiles, and box charts
 	trials      bool   // learning rates that were tried
 	extra       []report.Section
+
+	// x, if not nil, is what the means of learned policies are drawn over.
+	x      func(r *row) float64
+	xLabel string
 }
 
 // taskText is what a page says of a task.
@@ -65,7 +70,12 @@ func (w *workbench) outcome(c *compared, text pageText) (*experiment.Outcome, er
 	}
 	for _, task := range w.config.taskNames() {
 		about := taskText[task]
-		for i, setting := range w.config.Settings {
+		settings := w.config.Settings
+		if text.boxes && len(settings) > 1 {
+			c.together(task, settings)
+			settings = append([]string{allSettings}, settings...)
+		}
+		for i, setting := range settings {
 			groups := c.in(task, setting)
 			if len(groups) == 0 {
 				continue
@@ -84,6 +94,12 @@ func (w *workbench) outcome(c *compared, text pageText) (*experiment.Outcome, er
 				return nil, err
 			}
 			section.Charts = append(section.Charts, chart)
+			if text.x != nil {
+				if chart, err = groupLines(groups, text); err != nil {
+					return nil, err
+				}
+				section.Charts = append(section.Charts, chart)
+			}
 			if text.boxes {
 				if chart, err = groupBoxes(groups); err != nil {
 					return nil, err
@@ -131,6 +147,9 @@ func groupTable(groups []*group, text pageText) *cli.Table {
 	paper := slices.ContainsFunc(groups, func(g *group) bool { return paperOf(text, g) != nil })
 	if paper {
 		t.Columns = append(t.Columns, "paper", "sure")
+		if text.boxes {
+			t.Columns = append(t.Columns, "paper's box")
+		}
 		if text.gains {
 			t.Columns = append(t.Columns, "paper's gain", "sure")
 		}
@@ -156,15 +175,18 @@ func groupTable(groups []*group, text pageText) *cli.Table {
 			}
 		}
 		if paper {
-			row = append(row, paperCells(paperOf(text, g), text.gains)...)
+			row = append(row, paperCells(paperOf(text, g), text)...)
 		}
 		t.Add(row...)
 	}
 	return t
 }
 
-// paperOf is the paper's figure for a group, or nil. Its NetLLM stands beside the first recipe's label only.
+// paperOf is the paper's figure for a group, or nil.
 func paperOf(text pageText, g *group) *experiment.Figure {
+	if text.boxes && g.Setting != allSettings {
+		return nil
+	}
 	name := g.Label
 	if rest, ok := strings.CutPrefix(name, learnedPolicy+" "); ok && (rest == "best" || rest == "paper") {
 		name = learnedPolicy
@@ -172,17 +194,24 @@ func paperOf(text pageText, g *group) *experiment.Figure {
 	return experiment.PaperFigure(text.paper, g.Task, name)
 }
 
-func paperCells(f *experiment.Figure, gains bool) []string {
-	cells := []string{"", ""}
-	if gains {
-		cells = append(cells, "", "")
+// paperCells are those of [groupTable].
+func paperCells(f *experiment.Figure, text pageText) []string {
+	var mean, sure, box, gain, gainSure string
+	if f != nil {
+		mean, sure = strconv.FormatFloat(f.Mean, 'g', -1, 64), string(f.Sure)
+		if f.Box != nil {
+			box = fmt.Sprintf("%g, %g, %g", f.Box[0], f.Box[1], f.Box[2])
+		}
+		if f.Gain != 0 {
+			gain, gainSure = number(f.Gain, 1)+" %", string(f.GainSure)
+		}
 	}
-	if f == nil {
-		return cells
+	cells := []string{mean, sure}
+	if text.boxes {
+		cells = append(cells, box)
 	}
-	cells[0], cells[1] = strconv.FormatFloat(f.Mean, 'g', -1, 64), string(f.Sure)
-	if gains && f.Gain != 0 {
-		cells[2], cells[3] = number(f.Gain, 1)+" %", string(f.GainSure)
+	if text.gains {
+		cells = append(cells, gain, gainSure)
 	}
 	return cells
 }
@@ -226,6 +255,30 @@ func groupBars(groups []*group, text pageText) (report.Chart, error) {
 		bars.Marks = nil
 	}
 	return report.Bars("Bars: "+taskText[groups[0].Task].metric+", with 95 % intervals.", taskText[groups[0].Task].unit, mark, names, []report.BarSeries{bars})
+}
+
+// groupLines draws means over what differs between learned policies, and rules as lines.
+func groupLines(groups []*group, text pageText) (report.Chart, error) {
+	task := groups[0].Task
+	learned := report.Line{Name: learnedPolicy}
+	var points []*group
+	for _, g := range groups {
+		if g.Policy == learnedPolicy {
+			points = append(points, g)
+		}
+	}
+	slices.SortStableFunc(points, func(a, b *group) int { return cmp.Compare(text.x(a.rows[0]), text.x(b.rows[0])) })
+	for _, g := range points {
+		learned.X, learned.Y = append(learned.X, text.x(g.rows[0])), append(learned.Y, g.Mean)
+	}
+	lines := []report.Line{learned}
+	for _, g := range groups {
+		if g.Policy != learnedPolicy {
+			n := len(learned.X)
+			lines = append(lines, report.Line{Name: g.Label, Series: len(lines), X: []float64{learned.X[0], learned.X[n-1]}, Y: []float64{g.Mean, g.Mean}})
+		}
+	}
+	return report.Lines("Lines: "+taskText[task].metric+".", text.xLabel, report.Panel{Label: taskText[task].unit, Lines: lines})
 }
 
 func groupBoxes(groups []*group) (report.Chart, error) {
@@ -277,13 +330,4 @@ func thousands(n int) string {
 		text = text[:i] + " " + text[i:]
 	}
 	return text
-}
-
-// modelWeights are those of the first model, which was opened before.
-func (w *workbench) modelWeights() int {
-	m, err := w.model(w.config.Models[0])
-	if err != nil {
-		return 0
-	}
-	return m.weights
 }
