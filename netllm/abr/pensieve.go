@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
+	"strings"
 )
 
 // agents are the published agents: names of policies and of files of weights.
@@ -31,6 +32,12 @@ func NeedsWeights(name string) bool {
 		}
 	}
 	return false
+}
+
+// Draws says whether the decisions of the policy called name depend on
+// PolicyConfig.Seed.
+func Draws(name string) bool {
+	return name == "random" || NeedsWeights(name) && strings.HasSuffix(name, sampledSuffix)
 }
 
 // agentFactory reads the weights once; the policies share them.

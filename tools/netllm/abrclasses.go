@@ -122,6 +122,14 @@ func (d *abrData) traceClasses(file string, chatter io.Writer) (map[string]strin
 	return overlapClasses(d.set.Traces, train), nil
 }
 
+// names lists the traces.
+func (d *abrData) names() (list []string) {
+	for _, t := range d.set.Traces {
+		list = append(list, t.Name)
+	}
+	return list
+}
+
 // readClasses reads an object trace name -> class, which must have every trace.
 func readClasses(path string, traces []*abr.Trace) (map[string]string, error) {
 	text, err := os.ReadFile(path)
@@ -140,12 +148,12 @@ func readClasses(path string, traces []*abr.Trace) (map[string]string, error) {
 	return classes, nil
 }
 
-// classNames returns the classes that the traces have, the usual ones first in
-// their usual order, then the others sorted.
-func classNames(classes map[string]string, traces []*abr.Trace) []string {
+// classNames returns the classes that the traces of these names have, the usual
+// ones first in their usual order, then the others sorted.
+func classNames(classes map[string]string, traces []string) []string {
 	var names []string
 	for _, t := range traces {
-		if class := classes[t.Name]; class != "" && !slices.Contains(names, class) {
+		if class := classes[t]; class != "" && !slices.Contains(names, class) {
 			names = append(names, class)
 		}
 	}

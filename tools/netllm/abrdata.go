@@ -37,6 +37,7 @@ type abrFlags struct {
 	video, traces, start string
 	setting              string // "" where a command has no settings
 	exclude              string // set whose overlap with traces is left out, "" for none
+	choice               traceChoice
 
 	chatter func() io.Writer
 }
@@ -73,7 +74,7 @@ func (f *abrFlags) resolve(cmd *cobra.Command) error {
 			continue
 		}
 		given := false
-		for _, name := range []string{"video", "traces", "start"} {
+		for _, name := range []string{"video", "traces", "start", "starts", "only", "except", "only-class"} {
 			given = given || cmd.Flags().Changed(name)
 		}
 		if f.video == "" {
@@ -100,7 +101,7 @@ type abrData struct {
 	set   *abr.TraceSet
 	dir   string // of the data sets, "" if none is named
 
-	leftOut []string // traces that --exclude-overlap took from the set
+	leftOut []string // traces that --exclude-overlap, --only and --except took from the set
 }
 
 // open reads the data.
@@ -117,6 +118,9 @@ func (f *abrFlags) open(flags *cli.Flags) (*abrData, error) {
 	if err := checkSynth("--exclude-overlap", f.exclude); err != nil {
 		return nil, err
 	}
+	if err := f.choice.check(); err != nil {
+		return nil, err
+	}
 	d := &abrData{}
 	if err := f.needDir(flags, d); err != nil {
 		return nil, err
@@ -131,10 +135,28 @@ func (f *abrFlags) open(flags *cli.Flags) (*abrData, error) {
 	if d.set, err = abr.OpenTraces(d.dir, f.traces); err != nil {
 		return nil, fmt.Errorf("--traces %s: %w", f.traces, err)
 	}
-	if f.exclude == "" {
-		return d, nil
+	if f.exclude != "" {
+		if err := f.leaveOut(d); err != nil {
+			return nil, err
+		}
 	}
-	return d, f.leaveOut(d)
+	if f.choice.given() {
+		if err := f.choose(d); err != nil {
+			return nil, err
+		}
+	}
+	return d, nil
+}
+
+// choose takes from the traces those that --only and --except are about.
+func (f *abrFlags) choose(d *abrData) error {
+	kept, leftOut, err := f.choice.apply(d.set)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(f.chatter(), "left out %d of %d traces of %s by their names\n", len(leftOut), len(d.set.Traces), f.traces)
+	d.set.Traces, d.leftOut = kept, append(d.leftOut, leftOut...)
+	return nil
 }
 
 // leaveOut takes from the traces those that --exclude-overlap is about.

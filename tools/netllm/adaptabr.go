@@ -54,6 +54,7 @@ type adaptResult struct {
 	Seconds    float64          `json:"seconds"`
 	Loss       []curvePoint     `json:"loss"`
 	Decisions  int              `json:"decisions,omitempty"`       // of the pool and of rounds of relabelling
+	LeftOut    []string         `json:"left_out,omitempty"`        // traces that no round was played on, by --exclude-overlap, --only and --except
 	Valid      []curvePoint     `json:"validation,omitempty"`      // mean QoE
 	Best       float64          `json:"best_validation,omitempty"` // mean QoE
 	Command    string           `json:"command"`
@@ -95,6 +96,7 @@ func newAdaptABR(line string) *cobra.Command {
 	fs.Float64Var(&a.rate, "learning-rate", 0, "train at `RATE` (default the recipe's)")
 	a.data.add(cmd, "video1", "fcc-train")
 	a.data.addExclude(cmd)
+	a.data.choice.add(cmd)
 	a.flags.AddData(cmd)
 	a.flags.AddSeed(cmd, 1)
 	a.dev.AddFlags(cmd)
@@ -125,6 +127,8 @@ func (a *adaptABR) run(cmd *cobra.Command, line string) error {
 		return cli.Usagef("recipe %s needs --pool and has no --epochs", a.recipe)
 	case !values && (a.windows > 0 || a.rounds >= 0 || a.own > 0):
 		return cli.Usagef("--windows, --rounds and --round-sessions belong to recipe best")
+	case !values && a.data.choice.given():
+		return cli.Usagef("--only and --except belong to recipe best, which plays on traces: the pool of recipe %s has its own", a.recipe)
 	}
 	used, err := readyToAdapt(&a.dev, &a.flags, a.out)
 	if err != nil {
@@ -154,6 +158,7 @@ func (a *adaptABR) run(cmd *cobra.Command, line string) error {
 		r.Epochs = a.epochs
 	}
 	var opt abr.ValuesOptions
+	var leftOut []string
 	if values {
 		fill(&a.windows, r.Windows)
 		fill(&a.own, r.RoundSessions)
@@ -164,6 +169,7 @@ func (a *adaptABR) run(cmd *cobra.Command, line string) error {
 		if err != nil {
 			return err
 		}
+		leftOut = data.leftOut
 		opt.Open, opt.Workers = used.Worker(b.Backend)
 		if err := data.teach(&opt, r); err != nil {
 			return err
@@ -184,7 +190,7 @@ func (a *adaptABR) run(cmd *cobra.Command, line string) error {
 	}
 	result.Model, result.Body, result.Adapter, result.Command = a.model.name(), spec.String(), a.out, line
 	result.Device, result.CPU, result.Threads, result.Seed = used.Device, used.CPU, used.Threads, a.flags.Seed
-	result.Pool = describePool(a.pool, pool)
+	result.Pool, result.LeftOut = describePool(a.pool, pool), leftOut
 	if _, err := fmt.Fprintf(a.flags.Results(cmd), "%s: %d parameters trained in %.1f s, loss %.4f\n",
 		a.out, result.Parameters, result.Seconds, result.Loss[len(result.Loss)-1].Loss); err != nil {
 		return err

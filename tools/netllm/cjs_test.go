@@ -151,33 +151,6 @@ func TestEvalCJS(t *testing.T) {
 	gold.Cases(t, len(want.Results))
 }
 
-// The experiment runs through, and its table has a row for every body.
-func TestCJSControls(t *testing.T) {
-	data := clusterData(t)
-	weights, err := os.ReadFile(gold.Data(t, "cjs/decima.safetensors"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	put(t, filepath.Join(data, "cjs", "decima.safetensors"), string(weights))
-	dir := t.TempDir()
-	jobs, pool, record := filepath.Join(dir, "jobs.json"), filepath.Join(dir, "pool"), filepath.Join(dir, "controls.json")
-	put(t, jobs, `{"sequences": {"a": [[0, 1, "1g"], [5, 2, "1g"]], "b": [[0, 3, "1g"], [9, 4, "1g"]]}}`)
-	small := []string{"--data", data, "--jobs", "6", "--executors", "4", "--sequences", "1"}
-	succeed(t, append([]string{"collect", "cjs", "--policy", "target", "--out", pool}, small...)...)
-	stdout, _ := succeed(t, append([]string{"experiment", "cjs-controls", "--model", byteModel(t), "--pool", pool, "--sequence", jobs, "--windows", "64", "--seeds", "2",
-		"--body", "pretrained,none", "--learning-rates", "0.001,0.01", "--json", record}, small...)...)
-	var got cjsControlsResult
-	readJSON(t, record, &got)
-	if len(got.Tried) != 4 || len(got.Chosen) != 4 || len(got.Decima) != 3 || len(got.Decima[0].Items) != 2 || strings.Count(stdout, "\n") != 4 {
-		t.Errorf("got %d runs tried, %d chosen, %d settings:\n%s", len(got.Tried), len(got.Chosen), len(got.Decima), stdout)
-	}
-	for i, r := range got.Chosen {
-		if tried := got.Tried[i/2*2 : i/2*2+2]; i%2 == 0 && r.Best != min(tried[0].Best, tried[1].Best) || len(r.Scores) != 3 || r.Scores[1].Setting != "unseen1" || r.Scores[1].Mean <= 0 {
-			t.Errorf("%s: got %+v", r.Label, r)
-		}
-	}
-}
-
 func TestCJSErrors(t *testing.T) {
 	dir, data := t.TempDir(), clusterData(t)
 	pool := filepath.Join(dir, "pool")
@@ -215,9 +188,6 @@ func TestCJSErrors(t *testing.T) {
 		{"no weights to begin with", "adapt decima --out " + dir + "/y --from " + pool + " --data " + data, pool, 1},
 		{"rollouts", "adapt decima --out x --rollouts 1", "rollouts is 1, want 2 or more", 2},
 		{"decima rate", "adapt decima --out x --learning-rate 0", "learning rate 0", 2},
-		{"no pool for controls", "experiment cjs-controls", "--pool and --sequence are needed", 2},
-		{"runs of controls", "experiment cjs-controls --pool x --sequence x --runs 0", "want 1 or more", 2},
-		{"seeds of controls", "experiment cjs-controls --pool x --sequence x --seeds 0", "want at least one of each", 2},
 		{"teacher", "adapt cjs --out x --pool x --teacher decima", `unknown policy "decima"`, 2},
 		{"body", "adapt cjs --out x --pool x --body big", `body "big"`, 2},
 		{"windows", "adapt cjs --out x --pool x --windows -1", "want 1 or more", 2},

@@ -4,9 +4,7 @@ package main
 
 import (
 	"fmt"
-	"runtime"
 	"slices"
-	"strconv"
 
 	"netllm/netllm/cjs"
 	"netllm/tools/internal/cli"
@@ -43,10 +41,7 @@ func cjsReport(sequences []*cjs.Sequence, e *evalResult, results []*cjs.Result, 
 	if err != nil {
 		return nil, err
 	}
-	table := &report.Table{Columns: t.Columns, Text: t.Text}
-	for i, cells := range t.Rows {
-		table.Rows = append(table.Rows, report.Row{Cells: cells, Mark: results[i].Policy == learnedPolicy})
-	}
+	table := pageTable(t, func(i int) bool { return results[i].Policy == learnedPolicy })
 	first := sequences[0]
 	return &report.Report{
 		Title: "Cluster job scheduling",
@@ -58,12 +53,7 @@ func cjsReport(sequences []*cjs.Sequence, e *evalResult, results []*cjs.Result, 
 			{Title: "Over jobs and episodes", Charts: []report.Chart{shares, boxes}},
 			{Title: "The first sequence over time", Charts: append([]report.Chart{count}, charts...)},
 		},
-		Facts: []report.Fact{
-			{Name: "command", Value: e.Command},
-			{Name: "seed", Value: strconv.FormatUint(e.Seed, 10)},
-			{Name: "device", Value: fmt.Sprintf("%s; cpu %s, %d threads", e.Device, e.CPU, e.Threads)},
-			{Name: "versions", Value: fmt.Sprintf("netllm %s, %s %s/%s", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)},
-		},
+		Facts: runFacts(e),
 	}, nil
 }
 

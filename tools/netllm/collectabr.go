@@ -44,7 +44,7 @@ type collectResult struct {
 	MinReward   float64           `json:"min_reward"`
 	MaxReward   float64           `json:"max_reward"`
 	Data        map[string]string `json:"data"`               // SHA-256 of what was read, by name
-	LeftOut     []string          `json:"left_out,omitempty"` // traces, by --exclude-overlap
+	LeftOut     []string          `json:"left_out,omitempty"` // traces, by --exclude-overlap, --only and --except
 	Command     string            `json:"command"`
 }
 
@@ -63,6 +63,7 @@ func newCollectABR(line string) *cobra.Command {
 		Example: "  netllm collect abr --policy bba,mpc --out pool.safetensors --data ../shared/data\n" +
 			"  netllm collect abr --policy mpc --out pool.safetensors --start random --noise --episodes 1000\n" +
 			"  netllm collect abr --policy bba,mpc --out pool.safetensors --exclude-overlap fcc-test --data ../shared/data\n" +
+			"  netllm collect abr --policy bba,mpc --out pool.safetensors --except '*report.*.log' --data ../shared/data\n" +
 			"  netllm collect abr --policy bba,mpc --out pool.safetensors --video synth1 --traces synth:n=100",
 		Args: cli.NoArgs,
 		RunE: cli.Action(func(cmd *cobra.Command, _ []string) error { return c.run(cmd, line) }),
@@ -74,6 +75,7 @@ func newCollectABR(line string) *cobra.Command {
 	fs.IntVar(&c.episodes, "episodes", 0, "play `N` sessions with each policy (default one per trace)")
 	c.data.add(cmd, "video1", "fcc-train")
 	c.data.addExclude(cmd)
+	c.data.choice.add(cmd)
 	fs.BoolVar(&c.noise, "noise", false, "multiply download times by random factors in [0.9, 1.1)")
 	fs.Float64Var(&c.explore, "explore", 0, "take any quality in a share of `P`, 0 to 1, of the decisions")
 	fs.BoolVar(&c.values, "values", false, "note what a planner that knows the trace holds every quality to be worth,\nfor adapt abr --recipe best")

@@ -5,6 +5,7 @@
 //	netllm eval abr --policy bba,mpc      score policies on a task
 //	netllm collect abr --policy genet     record what a policy does
 //	netllm adapt abr --model FILE         train an adapter from a recording
+//	netllm experiment general             repeat a figure of the paper
 //	netllm generate, netllm logits        run a language model
 //	netllm pretrain                       train a small one
 //	netllm data import, netllm data check make a folder of data, and check it

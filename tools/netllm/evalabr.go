@@ -4,9 +4,9 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"io"
-	"strconv"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -23,6 +23,14 @@ type evalABR struct {
 	learned  learnedFlags
 	policies []string
 	classes  string
+
+	onlyClass []string
+	starts    int
+	seeds     int
+	versus    string
+	report    string
+	timelines int
+	keep      bool // timelines, in the JSON
 }
 
 func newEvalABR(line string) *cobra.Command {
@@ -30,23 +38,37 @@ func newEvalABR(line string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "abr --policy NAME[,NAME...]",
 		Short: "Score adaptive bitrate policies: mean QoE per chunk",
-		Long: "Eval abr lets policies play one streaming session per trace and prints their mean\n" +
-			"QoE per chunk, without the first chunk of each session, and what it is made of:\n" +
-			"bitrate (Mbit/s), 4.3 times rebuffering (s per chunk), switching (Mbit/s per chunk).\n" +
+		Long: "Eval abr lets policies play one streaming session per trace, or --starts many, and prints\n" +
+			"their mean QoE per chunk, without the first chunk of each session, and what it is made of:\n" +
+			"bitrate (Mbit/s), 4.3 times rebuffering (s per chunk), switching (Mbit/s per chunk). A\n" +
+			"trace counts once: its value is the mean over its sessions and, of policies that draw,\n" +
+			"over --seeds.\n\n" +
+			"Intervals have 95 % confidence, by bootstrap over traces (10,000 resamples). How much one\n" +
+			"policy has more than each other is taken trace by trace, which says more than two means do.\n" +
 			"With fcc-test it also prints the means over the traces that are copies or slices of\n" +
 			"training traces, and over the unseen ones.\n\n" +
 			"Policies: " + strings.Join(abrPolicyNames(), ", ") + ".",
 		Example: "  netllm eval abr --policy bba,mpc --data ../shared/data\n" +
 			"  netllm eval abr --policy mpc --video synth1 --traces synth:seed=11,n=50 --json\n" +
-			"  netllm eval abr --policy netllm --adapter run/quickstart/adapter --setting unseen3",
+			"  netllm eval abr --policy netllm --adapter run/quickstart/adapter --setting unseen3\n" +
+			"  netllm eval abr --policy mpc-tuned,udr1,genet-sampled --only-class unseen --starts 40 --seeds 10 --data ../shared/data\n" +
+			"  netllm eval abr --policy bba,mpc --traces fcc-train --only '*report.*.log' --data ../shared/data --report bus.html",
 		Args: cli.NoArgs,
 		RunE: cli.Action(func(cmd *cobra.Command, _ []string) error { return e.run(cmd, line) }),
 	}
-	cmd.Flags().SortFlags = false
+	fs := cmd.Flags()
+	fs.SortFlags = false
 	addPolicies(cmd, &e.policies)
 	e.data.addSetting(cmd)
 	e.data.add(cmd, "", "")
-	cmd.Flags().StringVar(&e.classes, "classes", "", "read the classes of traces from `FILE`, a JSON object of names and\nclasses (default for fcc-test: computed)")
+	fs.IntVar(&e.starts, "starts", 0, "play each trace from `N` random rows (default once, as --start says)")
+	e.data.choice.add(cmd)
+	fs.StringVar(&e.classes, "classes", "", "read the classes of traces from `FILE`, a JSON object of names and\nclasses (default for fcc-test: computed)")
+	fs.StringSliceVar(&e.onlyClass, "only-class", nil, "take only the traces of the classes `NAMES`: unseen, ...")
+	fs.IntVar(&e.seeds, "seeds", 1, "play policies that draw with `N` seeds: --seed and those after it")
+	fs.StringVar(&e.versus, "versus", "", "compare the policy `NAME` with all others (default netllm, or the first)")
+	fs.StringVar(&e.report, "report", "", "write a page with plots to `FILE`")
+	fs.IntVar(&e.timelines, "timelines", defaultTimelines, "show `N` sessions chunk by chunk on the page, and, if this is given,\nput them into the JSON")
 	e.learned.add(cmd)
 	e.flags.AddData(cmd)
 	e.flags.AddSeed(cmd, evalSeed)
@@ -59,25 +81,32 @@ func (e *evalABR) run(cmd *cobra.Command, line string) error {
 	if err := e.data.resolve(cmd); err != nil {
 		return err
 	}
-	if err := checkPolicies(e.policies, abrPolicyNames()); err != nil {
+	if err := e.check(); err != nil {
 		return err
 	}
+	e.keep = cmd.Flags().Changed("timelines")
 	used, err := e.dev.Resolve()
 	if err != nil {
 		return err
 	}
-	if err := e.flags.CheckJSON(); err != nil {
+	if e.report != "" {
+		err = cli.CheckNew(e.report, e.flags.Force)
+	}
+	if err := errors.Join(err, e.flags.CheckJSON()); err != nil {
 		return err
 	}
 	data, err := e.data.open(&e.flags)
 	if err != nil {
 		return err
 	}
-	sessions, err := data.sessions(&e.data, abr.Plan{Seed: e.flags.Seed})
+	classes, err := data.traceClasses(e.classes, cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}
-	classes, err := data.traceClasses(e.classes, cmd.ErrOrStderr())
+	if err := data.onlyClasses(e.onlyClass, classes); err != nil {
+		return err
+	}
+	sessions, err := data.sessions(&e.data, abr.Plan{Seed: e.flags.Seed, Episodes: e.starts * len(data.set.Traces)})
 	if err != nil {
 		return err
 	}
@@ -87,19 +116,125 @@ func (e *evalABR) run(cmd *cobra.Command, line string) error {
 	}
 	defer closeModel()
 	used.Print(cmd.ErrOrStderr())
-	results, err := evaluateAll(cmd.Context(), factories, data.video, sessions,
-		abr.EvalOptions{Workers: used.Threads, Seed: e.flags.Seed}, cmd.ErrOrStderr())
-	if err != nil {
+	result := evalResult{
+		Task: "abr", Setting: e.data.setting, Device: used.Device, CPU: used.CPU, Seed: e.flags.Seed, Threads: used.Threads, Command: line,
+		ABRRun: &ABRRun{Video: data.video.Name, Traces: data.set.Name, Start: e.data.start, Versus: comparedPolicy(e.policies, e.versus),
+			Starts: e.starts, LeftOut: data.leftOut},
+	}
+	if err := e.play(cmd.Context(), &result, data, sessions, factories, used.Threads, cmd.ErrOrStderr()); err != nil {
 		return err
 	}
-	table := abrTable(results, classes, classNames(classes, data.set.Traces))
-	if err := table.Print(e.flags.Results(cmd)); err != nil {
+	result.compare(classes, classNames(classes, data.names()))
+	if err := printTables(e.flags.Results(cmd), abrTables(result.Results)); err != nil {
 		return err
 	}
-	return e.flags.WriteJSON(cmd, evalResult{
-		Task: "abr", Setting: e.data.setting, Device: used.Device, CPU: used.CPU, Seed: e.flags.Seed,
-		Threads: used.Threads, Command: line, Results: abrJSON(results),
-	})
+	if e.report != "" {
+		page, err := abrReport(&result)
+		if err != nil {
+			return err
+		}
+		if err := cli.WriteFile(e.report, e.flags.Force, page.Write); err != nil {
+			return err
+		}
+	}
+	if !e.keep {
+		result.Timelines = nil
+	}
+	return e.flags.WriteJSON(cmd, result)
+}
+
+// check refuses flags that do not go together, or ask for what is not there.
+func (e *evalABR) check() error {
+	if err := checkPolicies(e.policies, abrPolicyNames()); err != nil {
+		return err
+	}
+	switch {
+	case e.starts < 0 || e.seeds < 1 || e.timelines < 0:
+		return cli.Usagef("--starts %d, --seeds %d, --timelines %d: want a positive number", e.starts, e.seeds, e.timelines)
+	case e.starts > 0 && e.data.start != "" && e.data.start != string(abr.StartRandom):
+		return cli.Usagef("--starts are random rows: --start %s has no part in that", e.data.start)
+	case e.versus != "" && !slices.Contains(e.policies, e.versus):
+		return cli.Usagef("--versus %q: not one of --policy %s", e.versus, strings.Join(e.policies, ","))
+	}
+	if e.starts > 0 {
+		e.data.start = string(abr.StartRandom)
+	}
+	return nil
+}
+
+// play has each policy play the sessions, with each of its seeds, and fills in
+// scores and timelines.
+func (e *evalABR) play(ctx context.Context, result *evalResult, data *abrData, sessions []abr.Session, factories []abr.Factory, threads int, chatter io.Writer) error {
+	log := e.timelines > 0 && (e.report != "" || e.keep)
+	var first []*abr.Result // of each policy, with its first seed
+	for _, f := range factories {
+		seeds, err := e.withSeeds(f)
+		if err != nil {
+			return err
+		}
+		opt := abr.EvalOptions{Workers: threads, Seed: e.flags.Seed}
+		others, err := evaluateAll(ctx, seeds[1:], data.video, sessions, opt, chatter)
+		if err != nil {
+			return err
+		}
+		opt.Log = log // of the first seed, which the timelines are of
+		results, err := evaluateAll(ctx, seeds[:1], data.video, sessions, opt, chatter)
+		if err != nil {
+			return err
+		}
+		results = append(results, others...)
+		result.Results = append(result.Results, scoreABR(results, len(data.set.Traces)))
+		for i := len(data.set.Traces); i < len(sessions); i++ { // timelines are of first rounds
+			results[0].Sessions[i].Chunks = nil
+		}
+		first = append(first, results[0])
+	}
+	if !log {
+		return nil
+	}
+	compared := slices.Index(e.policies, result.Versus)
+	for _, i := range pickSessions(first[compared], len(data.set.Traces), e.timelines) {
+		result.Timelines = append(result.Timelines, newTimeline(first, sessions[i], i))
+	}
+	return nil
+}
+
+// withSeeds returns f and, if it draws, the same policy with the seeds after the first.
+func (e *evalABR) withSeeds(f abr.Factory) ([]abr.Factory, error) {
+	list := []abr.Factory{f}
+	if !abr.Draws(f.Name) {
+		return list, nil
+	}
+	for k := 1; k < e.seeds; k++ {
+		flags := e.flags
+		flags.Seed += uint64(k)
+		again, err := baseline(f.Name, &flags)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, again)
+	}
+	return list, nil
+}
+
+// compare fills in the classes of traces and the differences between policies.
+func (r *evalResult) compare(classes map[string]string, names []string) {
+	if len(names) > 0 {
+		r.Classes = map[string]string{}
+		for _, item := range r.Results[0].Items {
+			r.Classes[item.ID] = classes[item.ID]
+		}
+	}
+	if len(names) == 1 { // what is said of all is said of the class
+		names = nil
+	}
+	for i := range r.Results {
+		p := &r.Results[i]
+		p.addClasses(classes, names)
+		if p.Policy == r.Versus {
+			p.addPaired(r.Results, classes, names)
+		}
+	}
 }
 
 // evaluateAll scores one policy after the other.
@@ -116,65 +251,4 @@ func evaluateAll(ctx context.Context, factories []abr.Factory, video *abr.Video,
 		results = append(results, r)
 	}
 	return results, nil
-}
-
-// abrTable shows the results, with the mean of every class of traces.
-func abrTable(results []*abr.Result, classes map[string]string, names []string) *cli.Table {
-	t := &cli.Table{Text: 1, Columns: []string{"policy", "sessions", "mean QoE", "stderr", "bitrate", "rebuffer", "switching"}}
-	for _, name := range names {
-		n := 0
-		for _, s := range results[0].Sessions {
-			if classes[s.ID] == name {
-				n++
-			}
-		}
-		t.Columns = append(t.Columns, fmt.Sprintf("%s (%d)", name, n))
-	}
-	t.Columns = append(t.Columns, "seconds")
-	number := func(v float64, digits int) string { return strconv.FormatFloat(v, 'f', digits, 64) }
-	for _, r := range results {
-		m := abrMeans(r)
-		row := []string{r.Policy, strconv.Itoa(r.N), number(r.Mean, 4), number(r.StdErr, 4), number(m.mbps, 4), number(m.rebuffer, 4), number(m.change, 4)}
-		for _, name := range names {
-			row = append(row, number(classMean(r, classes, name), 4))
-		}
-		t.Add(append(row, number(r.Seconds, 2))...)
-	}
-	return t
-}
-
-// means are what a mean QoE is made of.
-type means struct{ mbps, rebuffer, change float64 }
-
-func abrMeans(r *abr.Result) means {
-	var m means
-	for _, s := range r.Sessions {
-		m.mbps += s.MeanMbps / float64(r.N)
-		m.rebuffer += s.MeanRebufferSec / float64(r.N)
-		m.change += s.MeanSwitchMbps / float64(r.N)
-	}
-	return m
-}
-
-func classMean(r *abr.Result, classes map[string]string, class string) float64 {
-	var sum, n float64
-	for _, s := range r.Sessions {
-		if classes[s.ID] == class {
-			sum += s.MeanQoE
-			n++
-		}
-	}
-	return sum / n
-}
-
-func abrJSON(results []*abr.Result) []policyResult {
-	var list []policyResult
-	for _, r := range results {
-		p := policyResult{Policy: r.Policy, N: r.N, Metric: "qoe", Mean: r.Mean, StdErr: r.StdErr, Seconds: r.Seconds}
-		for _, s := range r.Sessions {
-			p.Items = append(p.Items, itemValue{s.ID, s.MeanQoE})
-		}
-		list = append(list, p)
-	}
-	return list
 }

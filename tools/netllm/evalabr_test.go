@@ -119,8 +119,8 @@ func TestOverlapClasses(t *testing.T) {
 	gold.Cases(t, len(want))
 
 	stdout, _ := succeed(t, "eval", "abr", "--policy", "bba", "--data", dir)
-	if head, _, _ := strings.Cut(stdout, "\n"); !strings.Contains(head, "copy (35)  slice (26)  unseen (7)") {
-		t.Errorf("columns: got %q", head)
+	if !tableHas(stdout, "policy copy (35) 95 % interval slice (26) 95 % interval unseen (7) 95 % interval") {
+		t.Errorf("no columns of classes in:\n%s", stdout)
 	}
 }
 
@@ -131,7 +131,7 @@ func TestClassesFile(t *testing.T) {
 	}
 	args := []string{"eval", "abr", "--policy", "bba", "--video", "synth", "--classes", path, "--traces"}
 	stdout, _ := succeed(t, append(args, "synth:n=2")...)
-	if !strings.Contains(stdout, "unseen (1)  odd (1)") {
+	if !tableHas(stdout, "policy unseen (1) 95 % interval odd (1) 95 % interval") {
 		t.Errorf("got %q", stdout)
 	}
 	if code, _, stderr := command(t, append(args, "synth:n=3")...); code != 1 || !strings.Contains(stderr, `no class for trace "synth_002"`) {

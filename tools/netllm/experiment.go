@@ -89,7 +89,7 @@ func newExperiment(line string) *cobra.Command {
 	for _, k := range experimentKinds() {
 		cmd.AddCommand(newExperimentRun(k, line))
 	}
-	cmd.AddCommand(newVPControls(line), newVPAblations(line), newCJSControls(line))
+	cmd.AddCommand(newVPAblations(line))
 	return cmd
 }
 
@@ -219,11 +219,6 @@ func (r *experimentRun) run(cmd *cobra.Command, line string) error {
 		return err
 	}
 	fill(&r.out, filepath.Join("run", "experiments", r.kind.name))
-	run, err := experiment.Begin(r.out, r.kind.name, line, config, r.flags.Force)
-	if err != nil {
-		return err
-	}
-	used.Print(cmd.ErrOrStderr())
 	w := &workbench{config: config, flags: r.flags, runner: &experiment.Runner{
 		Store: experiment.Store(r.store), Workers: used.Threads, Open: func() ops.Backend { return ops.NewCPU(1) },
 		Chatter: cmd.ErrOrStderr(), Version: version(), CPU: used.CPU,
@@ -231,6 +226,14 @@ func (r *experimentRun) run(cmd *cobra.Command, line string) error {
 	if r.kind.exclusive {
 		w.runner.Workers = 1
 	}
+	if err := w.openModels(); err != nil {
+		return err
+	}
+	run, err := experiment.Begin(r.out, r.kind.name, line, config, r.flags.Force)
+	if err != nil {
+		return err
+	}
+	used.Print(cmd.ErrOrStderr())
 	outcome, err := r.kind.run(cmd.Context(), w)
 	if err != nil {
 		return err

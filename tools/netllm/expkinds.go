@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -92,7 +91,7 @@ func generalDefaults(c *experimentConfig) {
 	vp := &taskConfig{Policies: []string{"hold-last", "velocity-damped", "lr", "velocity", trackPolicy}, TrackEpochs: 3,
 		Recipes: []trainConfig{{Recipe: "best", Epochs: 2}, {Recipe: "paper", Epochs: 4, Seeds: 1}}}
 	abr := &taskConfig{Policies: abrRivals(),
-		Recipes: []trainConfig{{Recipe: "best", Windows: 300_000, Rounds: 3}, {Recipe: "paper", Epochs: 10, Seeds: 1}}}
+		Recipes: []trainConfig{{Recipe: "best", Windows: 300_000, Rounds: 3}, {Recipe: "paper", Epochs: 20, Seeds: 1}}}
 	cjs := &taskConfig{Policies: []string{"fifo", "fair", "wfair", "srpt", decimaPolicy, decimaGreedy, defaultTeacher}, Sequences: 8, Runs: 2,
 		Recipes: []trainConfig{{Recipe: "best", Windows: 200_000, Rounds: 3, Steps: 8}, {Recipe: "paper", Windows: 8000, Seeds: 1}}}
 	if c.Budget == fullBudget {
@@ -171,7 +170,7 @@ func shortRecipes(c *experimentConfig) map[string]*taskConfig {
 	tasks := map[string]*taskConfig{
 		"vp":  {Policies: []string{"hold-last"}, Recipes: []trainConfig{{Recipe: "best", Epochs: 1}}},
 		"abr": {Policies: []string{"mpc-tuned", "genet"}, Recipes: []trainConfig{{Recipe: "best", Windows: 100_000, Rounds: 2, Plays: 200}}},
-		"cjs": {Policies: []string{decimaPolicy, defaultTeacher}, Recipes: []trainConfig{{Recipe: "best", Windows: 30_000, Rounds: 2, Plays: 4, Steps: -1}}, Sequences: 8, Runs: 1},
+		"cjs": {Policies: []string{decimaPolicy, defaultTeacher}, Recipes: []trainConfig{{Recipe: "best", Windows: 30_000, Rounds: 2, Steps: -1}}, Sequences: 8, Runs: 1},
 	}
 	if c.Budget == fullBudget {
 		for _, t := range tasks {
@@ -196,6 +195,8 @@ func pretrainedDefaults(c *experimentConfig) {
 	c.Tasks["cjs"].Recipes[0].Rates = []float64{1e-3, 2e-3, 4e-3}
 	if c.Budget == smallBudget {
 		c.Seeds = firstSeeds(2)
+	} else {
+		c.Settings = settingNames
 	}
 }
 
@@ -236,9 +237,6 @@ func (w *workbench) modelVariants(names []string) func(task string, t *taskConfi
 }
 
 func runLLMs(ctx context.Context, w *workbench) (*experiment.Outcome, error) {
-	if err := w.openModels(); err != nil {
-		return nil, err
-	}
 	c, err := w.compare(ctx, w.modelVariants(w.config.Models))
 	if err != nil {
 		return nil, err
@@ -251,9 +249,6 @@ func runLLMs(ctx context.Context, w *workbench) (*experiment.Outcome, error) {
 }
 
 func runSizes(ctx context.Context, w *workbench) (*experiment.Outcome, error) {
-	if err := w.openModels(); err != nil {
-		return nil, err
-	}
 	names := slices.SortedStableFunc(slices.Values(w.config.Models), func(a, b string) int {
 		m, _ := w.model(a)
 		n, _ := w.model(b)
@@ -270,16 +265,6 @@ func runSizes(ctx context.Context, w *workbench) (*experiment.Outcome, error) {
 		x: func(r *row) float64 { return math.Log10(float64(r.ModelWeights)) }, xLabel: "weights of the model, powers of ten",
 		extra: []report.Section{paperTable("llms")},
 	})
-}
-
-// openModels finds all models of the configuration.
-func (w *workbench) openModels() error {
-	var errs []error
-	for _, name := range w.config.Models {
-		_, err := w.model(name)
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
 }
 
 // paperTable shows the paper's figures of an experiment.

@@ -41,7 +41,7 @@ var taskText = map[string]struct{ title, unit, metric, differs string }{
 			"recipe best learns what a planner that knows the training traces holds every quality to be worth, also in states of its own, where the paper's method imitates a fixed pool of GENET. Intervals are over traces."},
 	"cjs": {"Cluster job scheduling", "s", "mean job completion time in seconds; less is better",
 		"Which stage of which job free executors should work on. Different from the paper: the model is small; six of the sizes of TPC-H are public here, so jobs are other ones and all times are longer; " +
-			"recipe best learns from the rule `target`, which beats the paper's teacher Decima, and goes on by policy gradient. Intervals are over sequences, which are few."},
+			"recipe best learns from a rule, target, which beats the paper's teacher Decima, and goes on by policy gradient. Intervals are over sequences, which are few."},
 }
 
 // csvColumns are those of results.csv.
@@ -80,14 +80,14 @@ func (w *workbench) outcome(c *compared, text pageText) (*experiment.Outcome, er
 			if len(groups) == 0 {
 				continue
 			}
-			table := groupTable(groups, text)
+			table := scoreTable(groups, text)
 			o.Tables = append(o.Tables, table)
 			section := report.Section{Title: about.title, Table: page(table, groups)}
-			if len(w.config.Settings) > 1 {
-				section.Title += ", " + setting
-			}
 			if i == 0 {
 				section.Text = about.differs
+			}
+			if len(settings) > 1 {
+				section.Title += ": " + setting
 			}
 			chart, err := groupBars(groups, text)
 			if err != nil {
@@ -107,6 +107,10 @@ func (w *workbench) outcome(c *compared, text pageText) (*experiment.Outcome, er
 				section.Charts = append(section.Charts, chart)
 			}
 			o.Sections = append(o.Sections, section)
+			if table := lessTable(groups, text); table != nil {
+				o.Tables = append(o.Tables, table)
+				o.Sections = append(o.Sections, report.Section{Title: "Differences", Sub: true, Text: lessText(groups), Table: page(table, slices.DeleteFunc(slices.Clone(groups), func(g *group) bool { return g.Less == nil }))})
+			}
 		}
 	}
 	o.Sections = append(o.Sections, report.Section{Title: "Trainings", Text: "Each with one thread. Parameters are those that are trained, beside the frozen model's. Validation is the task's metric on data that are neither trained on nor tested.",
@@ -127,20 +131,11 @@ func digits(task string) int {
 	return 2
 }
 
-// groupTable is the table of a setting.
-func groupTable(groups []*group, text pageText) *cli.Table {
+// scoreTable has the means of a setting.
+func scoreTable(groups []*group, text pageText) *cli.Table {
 	task := groups[0].Task
 	n := digits(task)
 	t := &cli.Table{Text: 1, Columns: []string{task + " " + groups[0].Setting, "seeds", "mean, " + taskText[task].unit, "95 %", "sd of seeds"}}
-	reference := ""
-	for _, g := range groups {
-		if g.Less != nil {
-			reference = g.Less.Reference
-		}
-	}
-	if reference != "" {
-		t.Columns = append(t.Columns, reference+" less it", "95 %", "gain")
-	}
 	if text.boxes {
 		t.Columns = append(t.Columns, "25 %", "median", "75 %")
 	}
@@ -149,9 +144,6 @@ func groupTable(groups []*group, text pageText) *cli.Table {
 		t.Columns = append(t.Columns, "paper", "sure")
 		if text.boxes {
 			t.Columns = append(t.Columns, "paper's box")
-		}
-		if text.gains {
-			t.Columns = append(t.Columns, "paper's gain", "sure")
 		}
 	}
 	for _, g := range groups {
@@ -162,22 +154,42 @@ func groupTable(groups []*group, text pageText) *cli.Table {
 		if g.Seeds > 1 {
 			row[4] = number(g.SeedSD, n+1)
 		}
-		if reference != "" {
-			if d := g.Less; d != nil {
-				row = append(row, number(d.Mean, n), interval(d.CI, n), number(d.Gain, 1)+" %")
-			} else {
-				row = append(row, "", "", "")
-			}
-		}
 		if text.boxes {
 			for _, v := range g.Box {
 				row = append(row, number(v, n))
 			}
 		}
-		if paper {
-			row = append(row, paperCells(paperOf(text, g), text)...)
+		if f := paperOf(text, g); f != nil {
+			row = append(row, strconv.FormatFloat(f.Mean, 'g', -1, 64), string(f.Sure))
+			if f.Box != nil {
+				row = append(row, fmt.Sprintf("%g, %g, %g", f.Box[0], f.Box[1], f.Box[2]))
+			}
 		}
-		t.Add(row...)
+		t.Add(append(row, make([]string, len(t.Columns)-len(row))...)...)
+	}
+	return t
+}
+
+// lessTable has what the reference has more or less than the others, or nil if there are none.
+func lessTable(groups []*group, text pageText) *cli.Table {
+	var t *cli.Table
+	n := digits(groups[0].Task)
+	for _, g := range groups {
+		d := g.Less
+		if d == nil {
+			continue
+		}
+		if t == nil {
+			t = &cli.Table{Text: 1, Columns: []string{d.Reference + " less", "difference, " + taskText[g.Task].unit, "95 %", "gain"}}
+			if text.gains {
+				t.Columns = append(t.Columns, "paper's gain", "sure")
+			}
+		}
+		row := []string{g.Label, number(d.Mean, n), interval(d.CI, n), number(d.Gain, 1) + " %"}
+		if f := paperOf(text, g); text.gains && f != nil && f.Gain != 0 {
+			row = append(row, number(f.Gain, 1)+" %", string(f.GainSure))
+		}
+		t.Add(append(row, make([]string, len(t.Columns)-len(row))...)...)
 	}
 	return t
 }
@@ -194,33 +206,20 @@ func paperOf(text pageText, g *group) *experiment.Figure {
 	return experiment.PaperFigure(text.paper, g.Task, name)
 }
 
-// paperCells are those of [groupTable].
-func paperCells(f *experiment.Figure, text pageText) []string {
-	var mean, sure, box, gain, gainSure string
-	if f != nil {
-		mean, sure = strconv.FormatFloat(f.Mean, 'g', -1, 64), string(f.Sure)
-		if f.Box != nil {
-			box = fmt.Sprintf("%g, %g, %g", f.Box[0], f.Box[1], f.Box[2])
-		}
-		if f.Gain != 0 {
-			gain, gainSure = number(f.Gain, 1)+" %", string(f.GainSure)
-		}
-	}
-	cells := []string{mean, sure}
-	if text.boxes {
-		cells = append(cells, box)
-	}
-	if text.gains {
-		cells = append(cells, gain, gainSure)
-	}
-	return cells
-}
-
 func interval(ci *stats.Interval, digits int) string {
 	if ci == nil {
 		return ""
 	}
 	return number(ci[0], digits) + " to " + number(ci[1], digits)
+}
+
+// lessText says what differences are.
+func lessText(groups []*group) string {
+	text := "Paired, "
+	if groups[0].Setting == allSettings {
+		text = "Of the means; "
+	}
+	return text + "below 0 the first has less. The gain is in percent of the other's mean, as the paper states it, and positive where the first is better."
 }
 
 // page is a table for the page, with what was trained here marked.

@@ -3,9 +3,7 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -65,12 +63,7 @@ func quickReport(q *quickResult, results []*abr.Result, sessions []abr.Session) 
 
 // reportTable is the table of the terminal, with the learned policy marked.
 func reportTable(results []*abr.Result) *report.Table {
-	t := abrTable(results, nil, nil)
-	table := &report.Table{Columns: t.Columns, Text: t.Text}
-	for i, cells := range t.Rows {
-		table.Rows = append(table.Rows, report.Row{Cells: cells, Mark: results[i].Policy == learnedPolicy})
-	}
-	return table
+	return pageTable(abrTable(abrJSON(results)), func(i int) bool { return results[i].Policy == learnedPolicy })
 }
 
 func quickFacts(q *quickResult) []report.Fact {
@@ -84,80 +77,22 @@ func quickFacts(q *quickResult) []report.Fact {
 		{Name: "trained", Value: fmt.Sprintf("%d parameters in %.1f s", a.Parameters, a.Seconds)},
 		{Name: "seed", Value: strconv.FormatUint(a.Seed, 10)},
 		{Name: "device", Value: fmt.Sprintf("%s; cpu %s, %d threads", a.Device, a.CPU, a.Threads)},
-		{Name: "versions", Value: fmt.Sprintf("netllm %s, %s %s/%s", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)},
+		versionsFact(),
 	}
 }
 
 // sessionChart shows one session over the time of its trace: the one in which
 // the learned policy has its median score.
 func sessionChart(results []*abr.Result, sessions []abr.Session) (report.Chart, error) {
-	at := slices.IndexFunc(results, func(r *abr.Result) bool { return r.Policy == learnedPolicy })
-	order := make([]int, len(sessions))
-	for i := range order {
-		order[i] = i
+	of := func(name string) int {
+		return slices.IndexFunc(results, func(r *abr.Result) bool { return r.Policy == name })
 	}
-	slices.SortFunc(order, func(i, j int) int {
-		return cmp.Compare(results[at].Sessions[i].MeanQoE, results[at].Sessions[j].MeanQoE)
-	})
-	pick := order[len(order)/2]
-
-	bitrate, throughput, buffer := report.Panel{Label: "bitrate, Mbit/s"}, report.Panel{Label: "measured, Mbit/s"}, report.Panel{Label: "buffer, s"}
-	until := 0.0
+	var shown []*abr.Result
 	for _, name := range sessionPolicies {
-		series := slices.IndexFunc(results, func(r *abr.Result) bool { return r.Policy == name })
-		chunks := results[series].Sessions[pick].Chunks
-		times := chunkTimes(chunks, sessions[pick])
-		// What holds while a chunk is fetched, and what is known after it.
-		during := report.Line{Name: name, Series: series, Steps: true, X: append([]float64{0}, times...)}
-		speed := report.Line{Name: name, Series: series, X: times}
-		level := report.Line{Name: name, Series: series, X: times}
-		for _, c := range chunks {
-			during.Y = append(during.Y, float64(c.BitrateKbps)/1000)
-			speed.Y = append(speed.Y, float64(c.SizeBytes)*8/1000/c.DelayMs)
-			level.Y = append(level.Y, c.BufferSec)
-		}
-		during.Y = append(during.Y, during.Y[len(during.Y)-1])
-		bitrate.Lines, throughput.Lines, buffer.Lines = append(bitrate.Lines, during), append(throughput.Lines, speed), append(buffer.Lines, level)
-		until = max(until, times[len(times)-1])
+		shown = append(shown, results[of(name)])
 	}
-	link := linkLine(sessions[pick], until)
-	throughput.Lines = append([]report.Line{link}, throughput.Lines...)
-	return report.Lines(fmt.Sprintf("The session over trace %s, in which the learned policy has its median QoE: what was fetched, how fast, and what was left in the player's buffer.",
-		sessions[pick].Trace.Name), "s since the session began", bitrate, throughput, buffer)
-}
-
-// chunkTimes returns when each chunk had arrived, and the player had waited, in
-// seconds of the trace since the session's start.
-func chunkTimes(chunks []abr.Chunk, s abr.Session) []float64 {
-	start := s.Trace.TimeSec[s.StartRow-1]
-	lap := s.Trace.TimeSec[s.Trace.Rows()-1]
-	times := make([]float64, len(chunks))
-	laps, last := 0.0, start
-	for i, c := range chunks {
-		if c.TraceSec < last { // the trace began anew
-			laps++
-		}
-		last = c.TraceSec
-		times[i] = laps*lap + c.TraceSec - start
-	}
-	return times
-}
-
-// linkLine returns the bandwidth of the session's trace, from the session's
-// start on.
-func linkLine(s abr.Session, until float64) report.Line {
-	l := report.Line{Name: "link", Steps: true, Faint: true}
-	t := s.Trace
-	start := t.TimeSec[s.StartRow-1]
-	for base, row, from := 0.0, s.StartRow, start; ; row++ {
-		if row == t.Rows() {
-			base, row, from = base+t.TimeSec[row-1], 1, 0
-		}
-		x := base + from - start
-		l.X, l.Y = append(l.X, min(x, until)), append(l.Y, t.Mbps[row])
-		if x >= until {
-			return l
-		}
-		from = t.TimeSec[row]
-	}
+	pick := pickSessions(results[of(learnedPolicy)], len(sessions), 1)[0]
+	t := newTimeline(shown, sessions[pick], pick)
+	return t.chart(fmt.Sprintf("The session over trace %s, in which the learned policy has its median QoE: what was fetched, what was left in the player's buffer, and how fast the link was.",
+		t.Trace), of)
 }

@@ -121,7 +121,6 @@ func (q *quickstart) run(cmd *cobra.Command, line string) error {
 	fmt.Fprintf(chatter, "model: %s, %s of %d layers, width %d, %d positions\n", q.model.name(), f.Arch, f.Layers, f.Width, f.MaxPositions)
 
 	result := quickResult{Command: line, Report: "report.html"}
-	var results []*abr.Result
 	err = atomicfile.WriteDir(q.out, q.flags.Force, func(dir string) error {
 		untrained, adapter, err := q.adapt(cmd.Context(), b, spec, used, dir, &result, chatter)
 		if err != nil {
@@ -131,7 +130,8 @@ func (q *quickstart) run(cmd *cobra.Command, line string) error {
 		if err != nil {
 			return err
 		}
-		if results, err = q.evaluate(cmd.Context(), b, untrained, adapter, used, sessions, chatter); err != nil {
+		results, err := q.evaluate(cmd.Context(), b, untrained, adapter, used, sessions, chatter)
+		if err != nil {
 			return err
 		}
 		result.Eval = evalResult{Task: "abr", Setting: customSetting, Device: used.Device, CPU: used.CPU, Seed: q.flags.Seed,
@@ -149,7 +149,7 @@ func (q *quickstart) run(cmd *cobra.Command, line string) error {
 		return err
 	}
 	w := q.flags.Results(cmd)
-	if err := abrTable(results, nil, nil).Print(w); err != nil {
+	if err := abrTable(result.Eval.Results).Print(w); err != nil {
 		return err
 	}
 	if _, err := fmt.Fprintf(w, "report: %s\n", filepath.Join(q.out, result.Report)); err != nil {

@@ -30,6 +30,6 @@ func newRoot(line string) *cobra.Command {
 	collect.AddCommand(newCollectABR(line), newCollectCJS(line))
 	adapt := cli.Group(&cobra.Command{Use: "adapt", Short: "Learn a task: a policy from a pool, a predictor from traces"})
 	adapt.AddCommand(newAdaptABR(line), newAdaptVP(line), newAdaptCJS(line), newAdaptTrack(line), newAdaptDecima(line))
-	root.AddCommand(newQuickstart(line), evaluate, collect, adapt, newGenerate(), newLogits(), newPlan(), newPretrain(line), newData(line), newExperiment(line), newEnv())
+	root.AddCommand(newQuickstart(line), evaluate, collect, adapt, newGenerate(), newLogits(), newPlan(), newPretrain(line), newData(line), newExperiment(line), newReport(), newEnv())
 	return root
 }

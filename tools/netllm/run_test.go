@@ -63,7 +63,7 @@ func readJSON(t *testing.T, path string, v any) {
 
 // TestHelp keeps what --help prints.
 func TestHelp(t *testing.T) {
-	for _, name := range []string{"", "quickstart", "eval", "eval abr", "eval vp", "eval cjs", "eval all", "collect", "collect abr", "collect cjs", "adapt", "adapt abr", "adapt vp", "adapt cjs", "adapt track", "adapt decima", "generate", "logits", "plan", "pretrain", "data", "data import", "data check", "experiment", "experiment list", "experiment general", "experiment vp-controls", "experiment vp-ablations", "experiment cjs-controls", "env"} {
+	for _, name := range []string{"", "quickstart", "eval", "eval abr", "eval vp", "eval cjs", "eval all", "collect", "collect abr", "collect cjs", "adapt", "adapt abr", "adapt vp", "adapt cjs", "adapt track", "adapt decima", "generate", "logits", "plan", "pretrain", "data", "data import", "data check", "experiment", "experiment list", "experiment general", "experiment generalization", "experiment pretrained", "experiment llms", "experiment sizes", "experiment rank", "experiment window", "experiment vp-ablations", "report", "env"} {
 		t.Run("netllm "+name, func(t *testing.T) {
 			stdout, stderr := succeed(t, append(strings.Fields(name), "--help")...)
 			if stderr != "" {
@@ -152,6 +152,13 @@ func TestBadInput(t *testing.T) {
 		{"quickstart recipe", []string{"quickstart", "--recipe", "good"}, 2, `--recipe "good"`},
 		{"missing text", []string{"pretrain", "--text", missing, "--out", missing}, 1, "missing"},
 		{"learning rate", []string{"pretrain", "--text", folder, "--out", missing, "--lr", "0"}, 2, "learning rate is 0"},
+
+		{"report of nothing", []string{"report"}, 2, "a run is needed"},
+		{"report of a missing run", []string{"report", missing}, 1, "missing"},
+		{"report of an empty folder", []string{"report", folder}, 1, "no JSON file in this folder"},
+		{"report of what is no JSON", []string{"report", bad}, 1, "bad.gguf: not JSON"},
+		{"figures of no format", []string{"report", bad, "--figures", folder, "--figures-format", "gif"}, 2, `--figures-format "gif": want svg, png, pdf`},
+		{"a format of no figures", []string{"report", bad, "--figures-format", "png"}, 2, "needs --figures"},
 
 		{"quantile", append(synth, "--traces", "synth", "--target-quantile", "2"), 2, "--target-quantile 2"},
 		{"no tokens", []string{"logits", "--model", bad}, 2, "--tokens is needed"},

@@ -12,6 +12,7 @@ import (
 
 	"netllm/internal/parallel"
 	"netllm/internal/stats"
+	"netllm/netllm"
 	"netllm/netllm/vp"
 	"netllm/ops"
 	"netllm/tools/internal/cli"
@@ -51,9 +52,6 @@ type vpRun struct {
 	train, validation []vp.Window
 	asked             [][]vp.Window
 }
-
-func (r *vpRun) rate() float64  { return float64(r.Recipe.LearningRate) }
-func (r *vpRun) valid() float64 { return r.Best }
 
 // runAll does all trainings.
 func (e *vpExperiment) runAll(ctx context.Context, used cli.Used, runs []*vpRun, chatter io.Writer) error {
@@ -117,6 +115,20 @@ func (e *vpExperiment) run(ctx context.Context, b ops.Backend, r *vpRun) error {
 		return fmt.Errorf("%s: %w", r.Label, err)
 	}
 	return nil
+}
+
+// recipeFor returns a recipe for a body in the shape of the model.
+func (e *vpExperiment) recipeFor(spec netllm.BodySpec, name string, seed uint64) (r vp.Recipe, err error) {
+	b := ops.NewCPU(1)
+	defer b.Close()
+	err = e.model.withBody(b, spec, func(body transformer.Adaptable) error {
+		r, err = vp.NewRecipe(name, body, spec, seed)
+		return err
+	})
+	if e.epochs > 0 {
+		r.Epochs = e.epochs
+	}
+	return r, err
 }
 
 // plusMinus shows a mean with its standard error, if there is one.

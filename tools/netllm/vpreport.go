@@ -4,7 +4,6 @@ package main
 
 import (
 	"fmt"
-	"runtime"
 	"strconv"
 
 	"netllm/netllm/vp"
@@ -43,11 +42,7 @@ func vpReport(data *vpFlags, set *vp.Dataset, e *evalResult, results []*vp.Resul
 		}
 		boxes = append(boxes, chart)
 	}
-	t := vpTable(results)
-	table := &report.Table{Columns: t.Columns, Text: t.Text}
-	for i, cells := range t.Rows {
-		table.Rows = append(table.Rows, report.Row{Cells: cells, Mark: results[i].Policy == learnedPolicy})
-	}
+	table := pageTable(vpTable(results), func(i int) bool { return results[i].Policy == learnedPolicy })
 	w := data.windows
 	return &report.Report{
 		Title: "Viewport prediction",
@@ -65,7 +60,7 @@ func vpReport(data *vpFlags, set *vp.Dataset, e *evalResult, results []*vp.Resul
 			{Name: "windows", Value: fmt.Sprintf("history %d, horizon %d, stride %d, trimmed %d and %d rows", w.History, w.Horizon, w.Stride, w.TrimHead, w.TrimTail)},
 			{Name: "seed", Value: strconv.FormatUint(e.Seed, 10)},
 			{Name: "device", Value: fmt.Sprintf("%s; cpu %s, %d threads", e.Device, e.CPU, e.Threads)},
-			{Name: "versions", Value: fmt.Sprintf("netllm %s, %s %s/%s", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)},
+			versionsFact(),
 		},
 	}, nil
 }

@@ -5,6 +5,7 @@ package main
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -95,6 +96,16 @@ func (w *workbench) model(name string) (*modelFile, error) {
 		}
 		return m, m.read()
 	})
+}
+
+// openModels finds all models of the configuration.
+func (w *workbench) openModels() error {
+	var errs []error
+	for _, name := range w.config.Models {
+		_, err := w.model(name)
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 // read opens the model for its shape.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"strings"
 )
 
 // Report is a page.
@@ -20,6 +21,7 @@ type Report struct {
 // Section is a part of a page. What it lacks is left out.
 type Section struct {
 	Title  string
+	Sub    bool // it belongs to the section before it that is not
 	Text   string
 	Table  *Table
 	Charts []Chart
@@ -51,7 +53,23 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 		}
 		return "number"
 	},
+	"anchor": func(title string) string { return notInNames.ReplaceAllString(strings.ToLower(title), "-") },
 }).Parse(pageText))
+
+// Parts returns the titles of the sections that are no subsections, if some are:
+// the page lists them at its top.
+func (r *Report) Parts() (titles []string) {
+	sub := false
+	for _, s := range r.Sections {
+		if sub = sub || s.Sub; !s.Sub {
+			titles = append(titles, s.Title)
+		}
+	}
+	if !sub || len(titles) < 2 {
+		return nil
+	}
+	return titles
+}
 
 // Write writes the page.
 func (r *Report) Write(w io.Writer) error {

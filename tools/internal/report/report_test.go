@@ -102,6 +102,11 @@ func TestCharts(t *testing.T) {
 }
 
 func TestRoundTicks(t *testing.T) {
+	for _, ends := range [][2]float64{{1e300, 1e300}, {-1e308, 1e308}, {1e17, 1e17 + 64}} {
+		if n := len((roundTicks{}).Ticks(ends[0], ends[1])); n > 50 {
+			t.Errorf("%v: %d marks", ends, n)
+		}
+	}
 	for _, c := range []struct {
 		low, high float64
 		want      string

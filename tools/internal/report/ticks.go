@@ -18,7 +18,8 @@ func (roundTicks) Ticks(low, high float64) []plot.Tick {
 	step := roundStep((high - low) / 5)
 	digits := max(0, -int(math.Floor(math.Log10(step)+1e-9)))
 	var ticks []plot.Tick
-	for i := math.Ceil(low/step - 1e-9); i*step <= high+1e-9*step; i++ {
+	const most = 50 // where numbers are so large that adding 1 to them changes nothing
+	for i := math.Ceil(low/step - 1e-9); i*step <= high+1e-9*step && len(ticks) < most; i++ {
 		value := i * step
 		if value == 0 {
 			value = 0 // not -0
