@@ -78,6 +78,7 @@ func experimentKinds() []*experimentKind {
 			takes:   map[string]string{smallBudget: "20 min", fullBudget: "5 h"},
 			models:  []string{embeddedName}, defaults: windowDefaults, run: runWindow,
 		},
+		costKind(), latencyKind(),
 	}
 }
 

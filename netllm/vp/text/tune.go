@@ -45,7 +45,7 @@ func DefaultConfig(model transformer.Adaptable) Config {
 	return Config{
 		Form:    Form{History: w.History, Horizon: w.Horizon},
 		LoRA:    transformer.LoRAConfig{Rank: rank, Alpha: 2 * float64(rank), Targets: targets},
-		Windows: 40000, Batch: 16, ValidEvery: 10000, Average: 0.99,
+		Windows: 40000, Batch: 8, ValidEvery: 10000, Average: 0.99,
 		LearningRate: 5e-3, MaxNorm: 1, WarmUp: 50, Floor: 0.02, Seed: 1,
 	}
 }
