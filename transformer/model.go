@@ -31,6 +31,14 @@ type Model interface {
 	// embedding.
 	Trainable(b ops.Backend) ([]*ops.Param, error)
 
+	// TrainableBody is Trainable without the tables of tokens, which a body between
+	// an encoder and a head does not read.
+	TrainableBody(b ops.Backend) ([]*ops.Param, error)
+
+	// Copy returns a model with the same weights, without any LoRA, as F32 of its own
+	// in b's memory: one that can be trained whole.
+	Copy(b ops.Backend) (Model, error)
+
 	// WriteGGUF writes the model to a GGUF file: matrices as dtype, vectors as
 	// F32, the shape as [Config.KeyValues], and values, such as a vocabulary,
 	// beside them. An old file is replaced only if replace is set. The same model
@@ -115,15 +123,7 @@ func (m *decoder) Hash(b ops.Backend) (string, error) {
 
 // Trainable implements [Model].
 func (m *decoder) Trainable(b ops.Backend) ([]*ops.Param, error) {
-	var params []*ops.Param
-	for _, s := range m.weights() {
-		if !s.tensor.IsWhole() || s.tensor.DType() != tensor.F32 || m.close != nil {
-			return nil, fmt.Errorf("transformer: %s %v cannot be trained in place", s.name(), *s.tensor)
-		}
-		grad := s.tensor.With(b.Alloc(s.tensor.Storage().Size()))
-		params = append(params, &ops.Param{Name: s.HF, Value: *s.tensor, Grad: grad})
-	}
-	return params, nil
+	return m.trainable(b, func(slot) bool { return true })
 }
 
 // weights lists what the model was trained to: all slots but a tied output and

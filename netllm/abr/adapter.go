@@ -83,6 +83,13 @@ func (a *Adapter) Train(ctx context.Context, b ops.Backend, pool *netllm.Pool, e
 	return nil
 }
 
+// TrainAnew is Train on a pool of its own for every epoch, from 0 on, which next gives and all of which have as many
+// windows: what the policy plays by itself before each epoch, say, as reinforcement learning does. From then on the policy
+// wants what that pool's best episode had.
+func (a *Adapter) TrainAnew(ctx context.Context, b ops.Backend, next func(epoch int) (*netllm.Pool, error), each func(Progress)) error {
+	return trainEpochs(ctx, b, a.Network, a.Body.Params(), a.Recipe, next, func(f Conditioning) { a.Cond = f }, each)
+}
+
 // Params returns all trained parameters.
 func (a *Adapter) Params() []*ops.Param { return append(a.Body.Params(), a.Network.Params()...) }
 

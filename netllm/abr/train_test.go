@@ -261,3 +261,50 @@ func TestNaNEndsTraining(t *testing.T) {
 		t.Error("training with a cancelled context: got no error")
 	}
 }
+
+// Training on a pool for every epoch that is always the same is training on it; one that the policy plays itself is asked
+// for before each epoch, and must have as many windows as the one before.
+func TestTrainAnew(t *testing.T) {
+	b := ops.NewCPU(1)
+	defer b.Close()
+	body := smallBody(t, b)
+	pool, sessions := synthPool(t, 2, "bba")
+	r := smallRecipe(t, body)
+	r.Epochs = 2
+	once := adapt(t, b, body, pool, r)
+	anew, err := NewAdapter(b, body, pool, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var asked []int
+	if err := anew.TrainAnew(t.Context(), b, func(epoch int) (*netllm.Pool, error) { asked = append(asked, epoch); return pool, nil }, nil); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(asked, []int{0, 1}) || anew.Cond != once.Cond {
+		t.Errorf("asked for pools %v, conditioning %+v, want %+v", asked, anew.Cond, once.Cond)
+	}
+	for i, p := range anew.Params() {
+		if !slices.Equal(p.Value.Float32s(), once.Params()[i].Value.Float32s()) {
+			t.Fatalf("%s differs", p.Name)
+		}
+	}
+	own := func(n int) (*netllm.Pool, error) {
+		f := anew.Factory("own", anew.Cond.MaxReturn, 1, func() ops.Backend { return b })
+		played, err := Collect(t.Context(), f, SynthVideo("synth1", 1, 1), sessions[:n], CollectOptions{Workers: 1})
+		if err != nil {
+			return nil, err
+		}
+		return played.Pool(netllm.PoolMeta{Policies: []string{"own"}}), nil
+	}
+	epochs := 0
+	if err := anew.TrainAnew(t.Context(), b, func(int) (*netllm.Pool, error) { return own(2) }, func(p Progress) { epochs = p.Epoch + 1 }); err != nil || epochs != 2 {
+		t.Errorf("got %v after %d epochs", err, epochs)
+	}
+	if anew.Cond == once.Cond {
+		t.Error("the conditioning is still that of the first pool")
+	}
+	err = anew.TrainAnew(t.Context(), b, func(epoch int) (*netllm.Pool, error) { return own(2 - epoch) }, nil)
+	if err == nil || !strings.Contains(err.Error(), "epoch 2") {
+		t.Errorf("a smaller pool: got %v", err)
+	}
+}

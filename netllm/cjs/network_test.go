@@ -307,3 +307,50 @@ func TestRecipeErrors(t *testing.T) {
 		}
 	}
 }
+
+// Training on pools that are collected anew learns from these alone.
+func TestTrainAnew(t *testing.T) {
+	b := ops.NewCPU(1)
+	defer b.Close()
+	body := tinyBody(t, b, 64)
+	r, err := NewRecipe("best", body, netllm.BodySpec{Kind: netllm.PretrainedBody}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Network.Width, r.Windows, r.Batch, r.ValidEvery, r.Rounds, r.Gradient = 8, 96, 8, 96, 2, nil
+	a, err := NewAdapter(b, body, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	valid := madeSequences(t, 1, 5, 77)
+	collect := func(round int) (*Pool, error) {
+		f := Factory{Name: "own", New: func() (Policy, error) { return NewLearned(ops.NewContext(b), a.Network, a.Cond, false), nil }}
+		return Collect(t.Context(), f, madeSequences(t, 1+round, 6, 10*uint64(round)), CollectOptions{Workers: 1})
+	}
+	pool, err := collect(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sizes, want := map[int]int{}, map[int]int{0: pool.Len()}
+	err = a.Train(t.Context(), b, pool, TrainOptions{
+		Valid: valid, Open: func() ops.Backend { return b }, Workers: 1,
+		Anew: func(round int) (*Pool, error) {
+			p, err := collect(round)
+			if err == nil {
+				want[round] = p.Len()
+			}
+			return p, err
+		},
+		Each: func(p Progress) { sizes[p.Round] = p.Decisions },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(sizes) != 3 || sizes[0] != want[0] || sizes[1] != want[1] || sizes[2] != want[2] {
+		t.Errorf("got pools of %v decisions, want %v", sizes, want)
+	}
+	if err := a.Train(t.Context(), b, pool, TrainOptions{Valid: valid}); err == nil {
+		t.Error("rounds without anything to learn from in them")
+	}
+}

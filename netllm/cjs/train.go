@@ -33,6 +33,10 @@ type TrainOptions struct {
 	Own     func(round int) ([]*Sequence, error)
 	Teacher Factory
 
+	// Anew, if set, gives the pool that is trained on from a round on, in the place of relabelling: what the policy as it
+	// is plays by itself, say, as reinforcement learning does.
+	Anew func(round int) (*Pool, error)
+
 	// Open returns a backend for one of so many players at a time, see [Adapter.Factory].
 	Open    func() ops.Backend
 	Workers int
@@ -63,7 +67,7 @@ func (a *Adapter) Train(ctx context.Context, b ops.Backend, pool *Pool, opt Trai
 	if err := r.Validate(); err != nil {
 		return err
 	}
-	if len(opt.Valid) == 0 || r.Rounds > 0 && (opt.Own == nil || opt.Teacher.New == nil) {
+	if len(opt.Valid) == 0 || r.Rounds > 0 && opt.Anew == nil && (opt.Own == nil || opt.Teacher.New == nil) {
 		return fmt.Errorf("cjs: training: %d validation sequences; rounds of relabelling need sequences and a teacher", len(opt.Valid))
 	}
 	whole := &Pool{Meta: pool.Meta}
@@ -161,8 +165,17 @@ func (t *training) look(ctx context.Context) (err error) {
 	return err
 }
 
-// relabel has the policy play, and the teacher say what it should have done.
+// relabel has the policy play, and the teacher say what it should have done; or the policy play what it learns from next.
 func (t *training) relabel(ctx context.Context, pool *Pool) error {
+	if t.opt.Anew != nil {
+		return t.selection.Try(func() error {
+			next, err := t.opt.Anew(t.progress.Round)
+			if err != nil {
+				return err
+			}
+			return t.use(next)
+		})
+	}
 	sequences, err := t.opt.Own(t.progress.Round)
 	if err != nil {
 		return err

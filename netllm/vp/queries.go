@@ -100,8 +100,8 @@ func (n *Queries) Positions(history, _ int) int {
 	return rows
 }
 
-// difference is the displacement from one position to another, the short way round.
-func difference(to, from Angles) (d Angles) {
+// Difference is the displacement from one position to another, the short way round.
+func Difference(to, from Angles) (d Angles) {
 	for axis := range d {
 		d[axis] = turned(to[axis], from[axis]) - from[axis]
 	}
@@ -124,7 +124,7 @@ func (n *Queries) describe(steps, motion []float32, past []Angles, shown view) (
 	end := len(past) - 1
 	away := make([]Angles, len(past)) // from the last row, along the way
 	for i := end - 1; i >= 0; i-- {
-		d := difference(past[i], past[i+1])
+		d := Difference(past[i], past[i+1])
 		for axis := range d {
 			away[i][axis] = away[i+1][axis] + d[axis]
 		}
@@ -209,7 +209,7 @@ func (n *Queries) Loss(c *ops.Context, ws []Window, _ bool) (tensor.Tensor, erro
 		flip := shown[i].axes()
 		at := w.Past()[w.History-1]
 		for _, row := range w.Future()[:horizon] {
-			d := difference(row, at)
+			d := Difference(row, at)
 			for axis, v := range d {
 				truth = append(truth, flip[axis]*v/answerUnit)
 			}

@@ -105,6 +105,71 @@ func learnedError(t *testing.T, b ops.Backend, a *Adapter, ws []Window) float64 
 	return r.Mean
 }
 
+// Full fine-tuning changes every weight of the body, and low-rank adaptation none; neither changes the model that it began
+// with.
+func TestTunedBody(t *testing.T) {
+	for _, c := range []struct {
+		body  string
+		tuned bool
+	}{{"pretrained", false}, {"tuned", true}} {
+		t.Run(c.body, func(t *testing.T) {
+			b := ops.NewCPU(1)
+			defer b.Close()
+			model := tinyBody(t, b)
+			hash, err := model.Hash(b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			spec, err := netllm.ParseBody(c.body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, done, err := spec.Open(b, model)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer done()
+			weights := netllm.TrainedParams(body)
+			if c.tuned != (len(weights) == 10) { // of the layer 9, the last norm, and no table
+				t.Fatalf("got %d weights of the body to train", len(weights))
+			}
+			before, err := netllm.Snapshot(b, weights)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := NewRecipe("best", body, spec, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r = quick(r)
+			r.Epochs, r.Average, r.WeightDecay = 2, 0, 0
+			if (r.LoRA == nil) != c.tuned {
+				t.Errorf("got matrices %v", r.LoRA)
+			}
+			a, err := NewAdapter(b, body, r, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ws := r.Windows.Windows(spinning(12))
+			if err := a.Train(t.Context(), b, ws, ws[:8], nil); err != nil {
+				t.Fatal(err)
+			}
+			after, err := netllm.Snapshot(b, weights)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, p := range weights {
+				if slices.Equal(before[i], after[i]) {
+					t.Errorf("%s did not change", p.Name)
+				}
+			}
+			if now, err := model.Hash(b); err != nil || now != hash {
+				t.Errorf("the model's weights have changed, %v", err)
+			}
+		})
+	}
+}
+
 // The project's own recipe begins as hold-last and learns to go on turning, whatever the body.
 func TestBestLearns(t *testing.T) {
 	for _, body := range []string{"pretrained", "random:2", "trained:2", "none", "attention:2"} {

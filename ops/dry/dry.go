@@ -89,9 +89,27 @@ func (b *Backend) Prepare(w tensor.Tensor) (tensor.Tensor, error) {
 	if !w.DType().IsFloat() {
 		return tensor.Tensor{}, fmt.Errorf("dry: a weight of type %v", w.DType())
 	}
-	h := &handle{owner: b, bytes: b.prepared(w), weight: true}
-	b.weights += h.bytes
-	return tensor.Of(tensor.NewDevice(h, w.DType().Bytes(w.Len())), w.DType(), w.Shape()...), nil
+	return b.weight(b.prepared(w), w.DType(), w.Shape()...), nil
+}
+
+// Weight returns a frozen weight that was never in host memory and counts as [Backend.Prepare] would count it in its
+// file: what a model that is not there is made of.
+func (b *Backend) Weight(dtype tensor.DType, shape ...int) tensor.Tensor {
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	return b.weight(dtype.Bytes(n), dtype, shape...)
+}
+
+// weight counts a weight for so many bytes.
+func (b *Backend) weight(bytes int, dtype tensor.DType, shape ...int) tensor.Tensor {
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	b.weights += bytes
+	return tensor.Of(tensor.NewDevice(&handle{owner: b, bytes: bytes, weight: true}, dtype.Bytes(n)), dtype, shape...)
 }
 
 // Upload does nothing.

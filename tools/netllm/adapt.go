@@ -39,7 +39,7 @@ type bodyFlag struct{ text string }
 
 func (f *bodyFlag) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.text, "body", string(netllm.PretrainedBody), "put `BODY` between encoder and heads: pretrained (frozen), or, as a control,\n"+
-		"random[:SEED] (frozen), trained[:SEED] (random, all of it trained), none,\nattention[:SEED] (one trained layer)")
+		"random[:SEED] (frozen), trained[:SEED] (random, all of it trained), none,\nattention[:SEED] (one trained layer), tuned (pretrained, all of it trained)")
 }
 
 func (f *bodyFlag) spec() (netllm.BodySpec, error) {

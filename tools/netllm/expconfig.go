@@ -30,6 +30,9 @@ type experimentConfig struct {
 	Missing    bool     `json:"allow_missing,omitempty"`
 
 	Tasks map[string]*taskConfig `json:"tasks,omitempty"`
+
+	Latency *latencyConfig `json:"latency,omitempty"`
+	Cost    *costConfig    `json:"cost,omitempty"`
 }
 
 // embeddedName stands for the model that comes with the program.

@@ -78,6 +78,7 @@ func experimentKinds() []*experimentKind {
 			takes:   map[string]string{smallBudget: "10 min", fullBudget: "4 h"},
 			models:  []string{embeddedName}, defaults: windowDefaults, run: runWindow,
 		},
+		costKind(), latencyKind(),
 	}
 }
 

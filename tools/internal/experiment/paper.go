@@ -80,6 +80,22 @@ var Paper = []Figure{
 	{Experiment: "llms", Task: "abr", Setting: "default", System: "LLaVA-7B", Mean: 0.964, Sure: Measured},
 	{Experiment: "llms", Task: "abr", Setting: "default", System: "Llama2-7B", Mean: 1.007, Sure: Measured},
 	{Experiment: "llms", Task: "abr", Setting: "default", System: "genet", Mean: 0.878, Sure: Measured},
+
+	// What adaptation costs. Settings say what is measured; the systems are both sides, or what one saves of the other.
+	{Experiment: "cost", Task: "vp", Setting: "trainable share, percent", System: "LoRA", Mean: 0.31, Sure: Recalled},
+	{Experiment: "cost", Task: "vp", Setting: "GPU memory saved, percent", System: "LoRA against full fine-tuning", Mean: 60.9, Sure: Recalled},
+	{Experiment: "cost", Task: "vp", Setting: "training time saved, percent", System: "LoRA against full fine-tuning", Mean: 15.1, Sure: Recalled},
+	{Experiment: "cost", Task: "vp", Setting: "training time, hours", System: "LoRA", Mean: 6.7, Sure: Recalled},
+	{Experiment: "cost", Task: "vp", Setting: "training time, hours", System: "full fine-tuning", Mean: 7.9, Sure: Recalled},
+	{Experiment: "cost", Task: "abr", Setting: "training time saved, percent, more than", System: "collecting once", Mean: 30, Sure: Exact},
+	{Experiment: "cost", Task: "abr", Setting: "share of interaction in the time, percent", System: "collecting anew", Mean: 52, Sure: Recalled},
+	{Experiment: "cost", Task: "cjs", Setting: "training time saved, percent, more than", System: "collecting once", Mean: 30, Sure: Exact},
+	{Experiment: "cost", Task: "cjs", Setting: "share of interaction in the time, percent", System: "collecting anew", Mean: 39, Sure: Recalled},
+
+	{Experiment: "latency", Task: "vp", Setting: "longest answer, seconds", System: "text", Mean: 3.84, Sure: Recalled},
+	{Experiment: "latency", Task: "vp", Setting: "allowed, seconds", System: "limit", Mean: 1, Sure: Recalled},
+	{Experiment: "latency", Task: "vp", Setting: "an answer, seconds, from", System: "head", Mean: 0.1, Sure: Recalled},
+	{Experiment: "latency", Task: "vp", Setting: "an answer, seconds, to", System: "head", Mean: 0.3, Sure: Recalled},
 }
 
 // PaperFor returns the figures of an experiment and task.

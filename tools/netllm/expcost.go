@@ -1,0 +1,473 @@
+// The experiment cost: what adaptation takes, in parameters, memory and time.
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"netllm/netllm"
+	"netllm/netllm/abr"
+	"netllm/netllm/cjs"
+	"netllm/netllm/vp"
+	"netllm/ops"
+	"netllm/tensor"
+	"netllm/tools/internal/experiment"
+	"netllm/transformer"
+)
+
+// costConfig shapes the experiment.
+type costConfig struct {
+	Steps   int        `json:"timed_steps"` // optimiser steps in each repeat
+	Repeats int        `json:"repeats"`     // of both ways in turn
+	Large   *largeBody `json:"large,omitempty"`
+	Plan    bool       `json:"plan_llama2_7b,omitempty"`
+	Epochs  int        `json:"gathering_epochs"` // of training on a pool, collected once or anew before each; 0: not at all
+	Explore float64    `json:"explore"`          // abr: share of decisions by chance when the policy collects
+}
+
+// largeBody is a random model that only its size is of interest of.
+type largeBody struct {
+	Layers int `json:"layers"`
+	Width  int `json:"width"` // a multiple of 64
+	Batch  int `json:"batch"` // windows in an optimiser step
+	Steps  int `json:"timed_steps"`
+	Repeat int `json:"repeats"`
+}
+
+// shape is that of a Llama with heads of 64 and the usual feed-forward part, of 8/3 of the width.
+func (l *largeBody) shape() transformer.Config {
+	heads := l.Width / 64
+	return transformer.Config{Arch: "llama", Layers: l.Layers, Width: l.Width, FFN: (l.Width*8/3 + 63) / 64 * 64, Heads: heads, KVHeads: heads, HeadDim: 64, RopeDim: 64,
+		Vocab: 512, MaxPositions: 512, NormEps: 1e-5, RopeTheta: 10000, Tied: true}
+}
+
+func costKind() *experimentKind {
+	return &experimentKind{
+		name: "cost", short: "What adaptation takes: parameters, memory, time; experience collected once or anew",
+		long: "Cost trains each task with low-rank matrices around the frozen model and with every weight of\n" +
+			"it, and compares trained parameters, memory - counted, by the same code on a backend that\n" +
+			"computes nothing - and seconds for an epoch, measured in turn; it does so with a larger\n" +
+			"random model too, and counts the memory for the paper's. And it trains on experience that an\n" +
+			"existing policy collected once, and on that which the policy collects by itself before each\n" +
+			"epoch, with as many optimiser steps. Times are true only while nothing else runs.",
+		repeats: "costs: trainable share, memory, time; interaction in the time of training",
+		takes:   map[string]string{smallBudget: "10 min", fullBudget: "1 h"},
+		models:  []string{"stories260k/stories260k-f32.gguf"}, exclusive: true, defaults: costDefaults, check: checkCost, run: runCost,
+	}
+}
+
+func costDefaults(c *experimentConfig) {
+	c.Seeds = firstSeeds(1)
+	c.Cost = &costConfig{Steps: 10, Repeats: 3, Plan: true, Epochs: 5, Explore: 0.1, Large: &largeBody{Layers: 12, Width: 768, Batch: 4, Steps: 2, Repeat: 2}}
+	c.Tasks = map[string]*taskConfig{
+		"vp":  {Recipes: []trainConfig{{Recipe: "best"}}},
+		"abr": {Recipes: []trainConfig{{Recipe: "offline"}}, Episodes: 60},
+		"cjs": {Recipes: []trainConfig{{Recipe: "best", Windows: 16_000}}, Jobs: 30, Executors: 50, Episodes: 4, Sequences: 4},
+	}
+	if c.Budget == fullBudget {
+		c.Cost.Steps, c.Cost.Repeats, c.Cost.Epochs, c.Cost.Large.Repeat = 40, 7, 20, 5
+		c.Tasks["abr"].Episodes = 235
+		c.Tasks["cjs"].Recipes[0].Windows, c.Tasks["cjs"].Jobs, c.Tasks["cjs"].Episodes, c.Tasks["cjs"].Sequences = 200_000, 100, 8, 8
+	}
+}
+
+func checkCost(c *experimentConfig) (errs []error) {
+	f := c.Cost
+	if f == nil || len(c.Tasks) == 0 {
+		return []error{errors.New("config: cost: nothing is said of it, or of no task")}
+	}
+	if f.Steps < 1 || f.Repeats < 1 || f.Epochs < 0 || !(f.Explore >= 0 && f.Explore <= 1) {
+		errs = append(errs, fmt.Errorf("config: cost: timed_steps %d, repeats %d, gathering_epochs %d, explore %v", f.Steps, f.Repeats, f.Epochs, f.Explore))
+	}
+	if l := f.Large; l != nil {
+		if l.Batch < 1 || l.Steps < 1 || l.Repeat < 1 || l.Width%64 != 0 {
+			errs = append(errs, fmt.Errorf("config: cost: large: width %d, batch %d, timed_steps %d, repeats %d", l.Width, l.Batch, l.Steps, l.Repeat))
+		} else if err := l.shape().Validate(); err != nil {
+			errs = append(errs, fmt.Errorf("config: cost: large: %w", err))
+		}
+		if c.Tasks["vp"] == nil {
+			errs = append(errs, errors.New("config: cost: large: is measured with task vp, which is not there"))
+		}
+	}
+	for name, t := range c.Tasks {
+		switch {
+		case len(t.Recipes) != 1:
+			errs = append(errs, fmt.Errorf("config: cost: %s: %d recipes, want 1", name, len(t.Recipes)))
+		case name == "abr" && t.Recipes[0].Recipe == "best":
+			errs = append(errs, errors.New("config: cost: abr: recipe best does not learn from a pool alone: want offline or paper"))
+		}
+	}
+	return errs
+}
+
+// costFound is what the experiment found.
+type costFound struct {
+	Compared []*costCompared `json:"compared"`
+	Plan     *costPlanned    `json:"plan,omitempty"`
+	Gathered []costGathered  `json:"gathered"`
+}
+
+// costGathered is a task trained on experience collected once and anew.
+type costGathered struct {
+	Task  string    `json:"task"`
+	Model string    `json:"model"`
+	Once  *gathered `json:"once"`
+	Anew  *gathered `json:"anew"`
+	Saved float64   `json:"saved_percent"`
+}
+
+func runCost(ctx context.Context, w *workbench) (*experiment.Outcome, error) {
+	w.config.dropLarge()
+	var compared, gathering, all []*experiment.Unit
+	for _, name := range w.config.Models {
+		m, err := w.model(name)
+		if err != nil {
+			return nil, err
+		}
+		for _, task := range w.config.taskNames() {
+			c, err := w.costTask(task, name)
+			if err != nil {
+				return nil, err
+			}
+			compared = append(compared, c.compare(m.name, m.weights, m.load, m.sha256, w.config.Cost.Steps, w.config.Cost.Repeats, false))
+			if task != "vp" && w.config.Cost.Epochs > 0 {
+				for _, way := range []string{collectOnce, collectAnew} {
+					gathering = append(gathering, c.gather(m, way))
+				}
+			}
+		}
+	}
+	if w.config.Cost.Large != nil {
+		u, err := w.largeCost()
+		if err != nil {
+			return nil, err
+		}
+		compared = append(compared, u)
+	}
+	all = slices.Concat(compared, gathering)
+	var plan *experiment.Unit
+	if w.config.Cost.Plan {
+		plan = w.planUnit()
+		all = append(all, plan)
+	}
+	if err := w.alone(ctx, all...); err != nil {
+		return nil, err
+	}
+	found := &costFound{}
+	for _, u := range compared {
+		c, err := experiment.Get[*costCompared](u)
+		if err != nil {
+			return nil, err
+		}
+		found.Compared = append(found.Compared, c)
+	}
+	for i := 0; i < len(gathering); i += 2 {
+		g, err := experiment.Get[costGathered](gathering[i])
+		if err != nil {
+			return nil, err
+		}
+		other, err := experiment.Get[costGathered](gathering[i+1])
+		if err != nil {
+			return nil, err
+		}
+		g.Anew = other.Anew
+		if g.Saved, err = saved(g.Once, g.Anew); err != nil {
+			return nil, fmt.Errorf("%s: %w", g.Task, err)
+		}
+		found.Gathered = append(found.Gathered, g)
+	}
+	if plan != nil {
+		var err error
+		if found.Plan, err = experiment.Get[*costPlanned](plan); err != nil {
+			return nil, err
+		}
+	}
+	return costOutcome(w, found)
+}
+
+// dropLarge leaves out what is measured with a task that was not asked for.
+func (c *experimentConfig) dropLarge() {
+	if c.Tasks["vp"] == nil {
+		c.Cost.Large, c.Cost.Plan = nil, false
+	}
+}
+
+// costTask is what is measured of a task with a model.
+type costTask struct {
+	task  string
+	needs []*experiment.Unit
+	key   map[string]any // all but the model
+	make  func() (costTraining, error)
+
+	// gathering trains around body in one of the ways.
+	gathering func(ctx context.Context, b ops.Backend, body transformer.Adaptable, way string) (*gathered, error)
+	teacher   string
+}
+
+// compare returns the unit that compares low-rank adaptation with full fine-tuning.
+func (c *costTask) compare(model string, weights int, load func(b ops.Backend) (transformer.Model, error), hash string, steps, repeats int, random bool) *experiment.Unit {
+	return &experiment.Unit{
+		Kind: "cost-train", Label: fmt.Sprintf("%s around %s, low-rank and whole", c.task, model), Needs: c.needs, Seconds: float64(2*repeats*(steps+1)) * 0.3 * max(1, float64(weights)/5e6),
+		Key: map[string]any{"training": c.key, "model": hash, "steps": steps, "repeats": repeats},
+		Do: func(ctx context.Context, job experiment.Job) (any, error) {
+			t, err := c.make()
+			if err != nil {
+				return nil, err
+			}
+			r, err := t.compareCost(ctx, job.Backend, weights, load, steps, repeats)
+			if err != nil {
+				return nil, err
+			}
+			r.Task, r.Model, r.Random = c.task, model, random
+			return r, nil
+		},
+	}
+}
+
+// gather returns the unit that trains on experience that is come by in one of the ways.
+func (c *costTask) gather(m *modelFile, way string) *experiment.Unit {
+	return &experiment.Unit{
+		Kind: "cost-gather", Label: fmt.Sprintf("%s around %s, collecting %s", c.task, m.name, way), Seconds: 120,
+		Key: map[string]any{"training": c.key, "model": m.sha256, "way": way, "teacher": c.teacher},
+		Do: func(ctx context.Context, job experiment.Job) (any, error) {
+			out := costGathered{Task: c.task, Model: m.name}
+			err := m.withBody(job.Backend, costBodies[0], func(body transformer.Adaptable) error {
+				g, err := c.gathering(ctx, job.Backend, body, way)
+				if way == collectOnce {
+					out.Once = g
+				} else {
+					out.Anew = g
+				}
+				return err
+			})
+			return out, err
+		},
+	}
+}
+
+// costTask returns what is measured of a task.
+func (w *workbench) costTask(task, model string) (*costTask, error) {
+	t := w.config.task(task)
+	v := variant{label: "cost", task: task, model: model, body: costBodies[0], train: t.Recipes[0], seed: w.config.Seeds[0]}
+	switch task {
+	case "vp":
+		return vpScorer{w, t}.cost(v)
+	case "abr":
+		return abrScorer{w, t}.cost(v)
+	}
+	s, err := newCJSScorer(w, t)
+	if err != nil {
+		return nil, err
+	}
+	return s.(cjsScorer).cost(v)
+}
+
+// remade returns what makes a variant's recipe for another body, with what the configuration says.
+func remade[R any](v variant, plain func(name string, body transformer.Adaptable, spec netllm.BodySpec, seed uint64) (R, error), changed R, keep func(r *R, changed R)) func(body transformer.Adaptable, spec netllm.BodySpec) (R, error) {
+	return func(body transformer.Adaptable, spec netllm.BodySpec) (R, error) {
+		r, err := plain(v.train.Recipe, body, spec, v.seed)
+		if err == nil {
+			keep(&r, changed)
+		}
+		return r, err
+	}
+}
+
+func (s vpScorer) cost(v variant) (*costTask, error) {
+	r, err := s.recipe(v)
+	if err != nil {
+		return nil, err
+	}
+	return s.costOf(v, r)
+}
+
+func (s vpScorer) costOf(v variant, r vp.Recipe) (*costTask, error) {
+	set, sum, err := s.set(vpTrainingSet)
+	if err != nil {
+		return nil, err
+	}
+	return &costTask{
+		task: "vp", key: map[string]any{"recipe": r, "data": map[string]string{set.Name: sum}, "allow_missing": s.config.Missing},
+		make: func() (costTraining, error) {
+			train, _, err := s.trainingWindows(r.Windows, vp.DefaultWindowing())
+			return vpCost(remade(v, vp.NewRecipe, r, func(n *vp.Recipe, r vp.Recipe) { n.Batch = r.Batch }), r, train), err
+		},
+	}, nil
+}
+
+func (s abrScorer) cost(v variant) (*costTask, error) {
+	r, err := s.recipe(v)
+	if err != nil {
+		return nil, err
+	}
+	from, teacher := abrRulesPool, "genet"
+	if r.Name == "paper" {
+		from = abrPaperPool
+	}
+	if s.task.Policies != nil {
+		teacher = s.task.Policies[0]
+	}
+	pool, err := s.pool(from)
+	if err != nil {
+		return nil, err
+	}
+	_, _, sums, err := s.open(abrSettings[0].video, abrTrainingSet, "")
+	if err != nil {
+		return nil, err
+	}
+	f := s.config.Cost
+	return &costTask{
+		task: "abr", needs: []*experiment.Unit{pool}, teacher: teacher,
+		key: map[string]any{"recipe": r, "data": sums, "epochs": f.Epochs, "episodes": s.task.Episodes, "explore": f.Explore},
+		make: func() (t costTraining, err error) {
+			read, err := netllm.ReadPool(filepath.Join(pool.Dir(), poolFile), "abr")
+			if err != nil {
+				return t, err
+			}
+			return abrCost(remade(v, abr.NewRecipe, r, func(*abr.Recipe, abr.Recipe) {}), r, read), nil
+		},
+		gathering: func(ctx context.Context, b ops.Backend, body transformer.Adaptable, way string) (*gathered, error) {
+			g := &abrGathering{recipe: r, explore: f.Explore}
+			g.recipe.Epochs = f.Epochs
+			flags := s.flags
+			flags.Seed = evalSeed
+			if g.teacher, err = baseline(teacher, &flags); err != nil {
+				return nil, err
+			}
+			data, _, _, err := s.open(abrSettings[0].video, abrTrainingSet, "")
+			if err != nil {
+				return nil, err
+			}
+			g.video = data.video
+			g.sessions = func(epoch int) ([]abr.Session, error) {
+				return data.set.Sessions(abr.Plan{Start: abr.StartRandom, Episodes: s.task.Episodes, Shuffle: true, Seed: r.Seed<<16 + uint64(epoch)})
+			}
+			test, where, _, err := s.open(abrSettings[0].video, abrSettings[0].traces, "")
+			if err != nil {
+				return nil, err
+			}
+			if g.test, err = test.sessions(where, abr.Plan{Seed: evalSeed}); err != nil {
+				return nil, err
+			}
+			return g.run(ctx, b, body, way)
+		},
+	}, nil
+}
+
+func (s cjsScorer) cost(v variant) (*costTask, error) {
+	r, err := s.recipe(v)
+	if err != nil {
+		return nil, err
+	}
+	teacher := decimaPolicy
+	if s.task.Policies != nil {
+		teacher = s.task.Policies[0]
+	}
+	pool := s.pool(cjsBestTeacher)
+	f := s.config.Cost
+	short := s.from
+	short.jobs = min(short.jobs, 5)
+	valid := func() ([]*cjs.Sequence, error) { return s.data.generated(&short, 1, validSeeds) }
+	return &costTask{
+		task: "cjs", needs: []*experiment.Unit{pool}, teacher: teacher,
+		key: map[string]any{"recipe": r, "data": s.sums(), "jobs": s.from.jobs, "executors": s.from.executors, "epochs": f.Epochs, "episodes": s.task.Episodes, "sequences": s.task.Sequences},
+		make: func() (t costTraining, err error) {
+			read, err := cjs.ReadPool(filepath.Join(pool.Dir(), poolFile))
+			if err != nil {
+				return t, err
+			}
+			list, err := valid()
+			return cjsCost(remade(v, cjs.NewRecipe, r, func(*cjs.Recipe, cjs.Recipe) {}), r, read, list), err
+		},
+		gathering: func(ctx context.Context, b ops.Backend, body transformer.Adaptable, way string) (*gathered, error) {
+			g := &cjsGathering{recipe: r}
+			g.recipe.Rounds, g.recipe.RoundEpisodes, g.recipe.Gradient, g.recipe.ValidEvery = f.Epochs-1, 1, nil, never
+			if g.teacher, err = s.teacher(teacher); err != nil {
+				return nil, err
+			}
+			if g.valid, err = valid(); err != nil {
+				return nil, err
+			}
+			g.sequences = func(epoch int) ([]*cjs.Sequence, error) {
+				return s.data.generated(&s.from, max(1, s.task.Episodes), collectedSeeds+r.Seed<<16+uint64(epoch)<<10)
+			}
+			if g.test, err = s.data.generated(&s.from, max(1, s.task.Sequences), evalSeed); err != nil {
+				return nil, err
+			}
+			return g.run(ctx, b, body, way)
+		},
+	}, nil
+}
+
+// largeCost returns the unit that compares both ways with a large random model, which is written to a file for that: frozen
+// weights are to lie as those of a file do.
+func (w *workbench) largeCost() (*experiment.Unit, error) {
+	l := w.config.Cost.Large
+	shape := l.shape()
+	numbers := 0
+	for _, x := range shape.Weights() {
+		n := 1
+		for _, d := range x.Shape {
+			n *= d
+		}
+		if !x.Tied {
+			numbers += n
+		}
+	}
+	s := vpScorer{w, w.config.task("vp")}
+	v := variant{label: "cost", task: "vp", model: w.config.Models[0], body: costBodies[0], train: w.config.task("vp").Recipes[0], seed: w.config.Seeds[0]}
+	r, err := s.recipe(v)
+	if err != nil {
+		return nil, err
+	}
+	r.Batch, r.Accumulate = l.Batch, 1
+	c, err := s.costOf(v, r)
+	if err != nil {
+		return nil, err
+	}
+	name := fmt.Sprintf("random %dx%d", l.Layers, l.Width)
+	u := c.compare(name, numbers, nil, fmt.Sprintf("%+v", shape), l.Steps, l.Repeat, true)
+	u.Do = func(ctx context.Context, job experiment.Job) (any, error) {
+		dir, err := os.MkdirTemp("", "netllm-cost-")
+		if err != nil {
+			return nil, err
+		}
+		defer os.RemoveAll(dir)
+		path := filepath.Join(dir, "random.gguf")
+		if err := writeRandom(path, shape); err != nil {
+			return nil, err
+		}
+		load := func(b ops.Backend) (transformer.Model, error) { return transformer.Load(b, path) }
+		return c.compare(name, numbers, load, "", l.Steps, l.Repeat, true).Do(ctx, job)
+	}
+	return u, nil
+}
+
+// writeRandom writes a random model to a file.
+func writeRandom(path string, shape transformer.Config) error {
+	b := ops.NewCPU(1)
+	defer b.Close()
+	m, err := transformer.New(b, shape, 1)
+	if err != nil {
+		return err
+	}
+	return errors.Join(m.WriteGGUF(b, path, tensor.F32, nil, false), m.Close())
+}
+
+// planUnit returns the unit that counts the memory for the paper's model.
+func (w *workbench) planUnit() *experiment.Unit {
+	return &experiment.Unit{
+		Kind: "cost-plan", Label: "memory for Llama 2 7B, counted", Seconds: 10, Key: map[string]any{"shape": fmt.Sprintf("%+v", llama2), "recipe": "paper"},
+		Do: func(ctx context.Context, _ experiment.Job) (any, error) {
+			windows := vp.DefaultWindowing()
+			windows.TrimTail = 60 // the published training's
+			trace := &vp.Trace{Rows: make([]vp.Angles, windows.TrimHead+windows.TrimTail+1)}
+			return planCost(ctx, "Llama 2 7B", llama2, windows.Windows([]*vp.Trace{trace}))
+		},
+	}
+}
