@@ -73,7 +73,7 @@ func (w *workbench) outcome(c *compared, text pageText) (*experiment.Outcome, er
 		settings := w.config.Settings
 		if text.boxes && len(settings) > 1 {
 			c.together(task, settings)
-			settings = append([]string{allSettings}, settings...)
+			settings = append([]string{experiment.Unseen}, settings...)
 		}
 		for i, setting := range settings {
 			groups := c.in(task, setting)
@@ -222,14 +222,15 @@ func lessTable(groups []*group, text pageText) *cli.Table {
 
 // paperOf is the paper's figure for a group, or nil.
 func paperOf(text pageText, g *group) *experiment.Figure {
-	if text.boxes && g.Setting != allSettings {
-		return nil
-	}
 	name := g.Label
 	if rest, ok := strings.CutPrefix(name, learnedPolicy+" "); ok && (rest == "best" || rest == "paper") {
 		name = learnedPolicy
 	}
-	return experiment.PaperFigure(text.paper, g.Task, name)
+	f := experiment.PaperFigure(text.paper, g.Task, name)
+	if f != nil && f.Setting != g.Setting {
+		return nil
+	}
+	return f
 }
 
 func interval(ci *stats.Interval, digits int) string {
@@ -242,7 +243,7 @@ func interval(ci *stats.Interval, digits int) string {
 // lessText says what differences are.
 func lessText(groups []*group) string {
 	text := "Paired, "
-	if groups[0].Setting == allSettings {
+	if groups[0].Setting == experiment.Unseen {
 		text = "Of the means; "
 	}
 	return text + "below 0 the first has less. The gain is in percent of the other's mean, as the paper states it, and positive where the first is better."
