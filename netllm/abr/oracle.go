@@ -10,12 +10,12 @@ import (
 // effort is what a search spends.
 type effort struct {
 	tableSec float64 // between times of the table
-	widths   []int   // of beams, one after the other: what a narrow one finds lets the next leave out much
+	widths   []int   // of beams, until one has room for all: what a narrow one finds lets the next leave out much
 }
 
 var (
-	fullEffort = effort{0.05, []int{50, 1000}} // on fcc-test no more is found with six times the width
-	quickLook  = effort{0.2, []int{50}}        // loses 0.001
+	fullEffort = effort{0.05, []int{50, 1000, 5000}}
+	quickLook  = effort{0.2, []int{50}}
 )
 
 // Oracle knows the whole trace of a session and looks for the qualities that bring most. What it finds was played in the simulator
@@ -92,7 +92,10 @@ func (o *Oracle) best(sim simulator, known []Choices, e effort) (choices Choices
 	}
 	o.beam.table.reset(&sim, e.tableSec)
 	for _, width := range e.widths {
-		value, _ = o.beam.search(sim, false, width, value, &choices)
+		top := 0.0
+		if value, top = o.beam.search(sim, false, width, value, &choices); top <= value {
+			break // there was room for all
+		}
 	}
 	return choices, value
 }
@@ -111,7 +114,9 @@ func (o *Oracle) upperBound(sim simulator, reached float64) (top float64) {
 	var unused Choices
 	o.beam.table.reset(&sim, fullEffort.tableSec)
 	for _, width := range fullEffort.widths {
-		reached, top = o.beam.search(sim, true, width, reached, &unused)
+		if reached, top = o.beam.search(sim, true, width, reached, &unused); top <= reached {
+			break
+		}
 	}
 	return top
 }

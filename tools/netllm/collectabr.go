@@ -58,8 +58,11 @@ func newCollectABR(line string) *cobra.Command {
 			"traces come in random order too, anew for every pass over them. With\n" +
 			"--exclude-overlap fcc-test the pool knows no trace that policies are tested on:\n" +
 			"most test traces are copies or parts of training traces.\n\n" +
+			oracleHelp + "With --noise or --explore it looks anew for the best way on, as if nothing more of\n" +
+			"the kind would come, whenever something did: then it may be below other policies.\n\n" +
 			"Policies: " + strings.Join(abrPolicyNames(), ", ") + ".",
 		Example: "  netllm collect abr --policy bba,mpc --out pool.safetensors --data ../shared/data\n" +
+			"  netllm collect abr --policy oracle --explore 0.1 --out pool.safetensors --data ../shared/data\n" +
 			"  netllm collect abr --policy mpc --out pool.safetensors --start random --noise --episodes 1000\n" +
 			"  netllm collect abr --policy bba,mpc --out pool.safetensors --exclude-overlap fcc-test --data ../shared/data\n" +
 			"  netllm collect abr --policy bba,mpc --out pool.safetensors --video synth1 --traces synth:n=100",
@@ -129,7 +132,8 @@ func (c *collectABR) run(cmd *cobra.Command, line string) error {
 	if c.values {
 		abr.ByTrace(sessions)
 	}
-	factories, done, err := c.learned.factories(c.policies, &c.flags, used)
+	played := abr.Played{}
+	factories, done, err := c.learned.factories(c.policies, &c.flags, used, played)
 	if err != nil {
 		return err
 	}
@@ -144,7 +148,7 @@ func (c *collectABR) run(cmd *cobra.Command, line string) error {
 	used.Print(cmd.ErrOrStderr())
 	pool, err := collectPool(cmd.Context(), factories, data.video, sessions,
 		abr.CollectOptions{Workers: used.Threads, Noise: c.noise, Seed: c.flags.Seed, Values: c.values},
-		netllm.PoolMeta{Seeds: []uint64{c.flags.Seed}, Data: sums, Command: line, LeftOut: data.leftOut}, cmd.ErrOrStderr())
+		netllm.PoolMeta{Seeds: []uint64{c.flags.Seed}, Data: sums, Command: line, LeftOut: data.leftOut}, played, cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}
@@ -161,19 +165,27 @@ func (c *collectABR) run(cmd *cobra.Command, line string) error {
 	return c.flags.WriteJSON(cmd, result)
 }
 
-// collectPool plays the same sessions with one policy after the other.
-func collectPool(ctx context.Context, factories []abr.Factory, video *abr.Video, sessions []abr.Session, opt abr.CollectOptions, meta netllm.PoolMeta, chatter io.Writer) (*netllm.Pool, error) {
-	all := &abr.Transitions{}
-	for _, f := range factories {
-		progress := cli.NewProgress(chatter, "collect "+f.Name, "sessions", len(sessions))
+// collectPool plays the same sessions with one policy after the other. The pool has them in their order, but the oracle plays last: played, which
+// may be nil without it, is told what the others did.
+func collectPool(ctx context.Context, factories []abr.Factory, video *abr.Video, sessions []abr.Session, opt abr.CollectOptions, meta netllm.PoolMeta, played abr.Played, chatter io.Writer) (*netllm.Pool, error) {
+	parts := make([]*abr.Transitions, len(factories))
+	order, oracle := playingOrder(factories)
+	for _, i := range order {
+		progress := cli.NewProgress(chatter, "collect "+factories[i].Name, "sessions", len(sessions))
 		opt.Progress = func(done, _ int) { progress.Set(done, "") }
-		part, err := abr.Collect(ctx, f, video, sessions, opt)
+		part, err := abr.Collect(ctx, factories[i], video, sessions, opt)
 		progress.Close()
 		if err != nil {
 			return nil, err
 		}
+		if parts[i] = part; oracle {
+			played.AddTransitions(sessions, part)
+		}
+	}
+	all := &abr.Transitions{}
+	for i, part := range parts {
 		all.Append(part)
-		meta.Policies = append(meta.Policies, f.Name)
+		meta.Policies = append(meta.Policies, factories[i].Name)
 	}
 	return all.Pool(meta), nil
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -35,8 +36,10 @@ func newEvalABR(line string) *cobra.Command {
 			"bitrate (Mbit/s), 4.3 times rebuffering (s per chunk), switching (Mbit/s per chunk).\n" +
 			"With fcc-test it also prints the means over the traces that are copies or slices of\n" +
 			"training traces, and over the unseen ones.\n\n" +
+			oracleHelp + "Beside it stands an upper bound: what no choice of qualities exceeds.\n\n" +
 			"Policies: " + strings.Join(abrPolicyNames(), ", ") + ".",
 		Example: "  netllm eval abr --policy bba,mpc --data ../shared/data\n" +
+			"  netllm eval abr --policy mpc-tuned,oracle --data ../shared/data\n" +
 			"  netllm eval abr --policy mpc --video synth1 --traces synth:seed=11,n=50 --json\n" +
 			"  netllm eval abr --policy netllm --adapter run/quickstart/adapter --setting unseen3",
 		Args: cli.NoArgs,
@@ -81,39 +84,60 @@ func (e *evalABR) run(cmd *cobra.Command, line string) error {
 	if err != nil {
 		return err
 	}
-	factories, closeModel, err := e.learned.factories(e.policies, &e.flags, used)
+	played := abr.Played{}
+	factories, closeModel, err := e.learned.factories(e.policies, &e.flags, used, played)
 	if err != nil {
 		return err
 	}
 	defer closeModel()
 	used.Print(cmd.ErrOrStderr())
 	results, err := evaluateAll(cmd.Context(), factories, data.video, sessions,
-		abr.EvalOptions{Workers: used.Threads, Seed: e.flags.Seed}, cmd.ErrOrStderr())
+		abr.EvalOptions{Workers: used.Threads, Seed: e.flags.Seed}, played, cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}
-	table := abrTable(results, classes, classNames(classes, data.set.Traces))
+	names, list := classNames(classes, data.set.Traces), abrJSON(results)
+	table := abrTable(results, classes, names)
+	if i := slices.Index(e.policies, oraclePolicy); i >= 0 {
+		top, err := newCeiling(cmd.Context(), results[i], data.video, sessions, used.Threads, cmd.ErrOrStderr())
+		if err != nil {
+			return err
+		}
+		top.addRow(table, classes, names)
+		list[i].ABRDetails = &top.ABRDetails
+	}
 	if err := table.Print(e.flags.Results(cmd)); err != nil {
 		return err
 	}
 	return e.flags.WriteJSON(cmd, evalResult{
 		Task: "abr", Setting: e.data.setting, Device: used.Device, CPU: used.CPU, Seed: e.flags.Seed,
-		Threads: used.Threads, Command: line, Results: abrJSON(results),
+		Threads: used.Threads, Command: line, Results: list,
 	})
 }
 
-// evaluateAll scores one policy after the other.
-func evaluateAll(ctx context.Context, factories []abr.Factory, video *abr.Video, sessions []abr.Session, opt abr.EvalOptions, chatter io.Writer) ([]*abr.Result, error) {
-	var results []*abr.Result
-	for _, f := range factories {
-		progress := cli.NewProgress(chatter, f.Name, "sessions", len(sessions))
+// evaluateAll scores one policy after the other. The results are in their order, but the oracle plays last: played, which may be nil without
+// it, is told what the others did.
+func evaluateAll(ctx context.Context, factories []abr.Factory, video *abr.Video, sessions []abr.Session, opt abr.EvalOptions, played abr.Played, chatter io.Writer) ([]*abr.Result, error) {
+	results := make([]*abr.Result, len(factories))
+	order, oracle := playingOrder(factories)
+	log := opt.Log
+	opt.Log = log || oracle
+	for _, i := range order {
+		progress := cli.NewProgress(chatter, factories[i].Name, "sessions", len(sessions))
 		opt.Progress = func(done, _ int) { progress.Set(done, "") }
-		r, err := abr.Evaluate(ctx, f, video, sessions, opt)
+		r, err := abr.Evaluate(ctx, factories[i], video, sessions, opt)
 		progress.Close()
 		if err != nil {
 			return nil, err
 		}
-		results = append(results, r)
+		if results[i] = r; oracle {
+			played.AddResult(sessions, r)
+		}
+		if !log {
+			for i := range r.Sessions {
+				r.Sessions[i].Chunks = nil
+			}
+		}
 	}
 	return results, nil
 }
@@ -136,7 +160,7 @@ func abrTable(results []*abr.Result, classes map[string]string, names []string) 
 		m := abrMeans(r)
 		row := []string{r.Policy, strconv.Itoa(r.N), number(r.Mean, 4), number(r.StdErr, 4), number(m.mbps, 4), number(m.rebuffer, 4), number(m.change, 4)}
 		for _, name := range names {
-			row = append(row, number(classMean(r, classes, name), 4))
+			row = append(row, number(classMean(abrItems(r), classes, name), 4))
 		}
 		t.Add(append(row, number(r.Seconds, 2))...)
 	}
@@ -156,25 +180,29 @@ func abrMeans(r *abr.Result) means {
 	return m
 }
 
-func classMean(r *abr.Result, classes map[string]string, class string) float64 {
+func classMean(items []itemValue, classes map[string]string, class string) float64 {
 	var sum, n float64
-	for _, s := range r.Sessions {
-		if classes[s.ID] == class {
-			sum += s.MeanQoE
+	for _, item := range items {
+		if classes[item.ID] == class {
+			sum += item.Value
 			n++
 		}
 	}
 	return sum / n
 }
 
+// abrItems are the means of the sessions.
+func abrItems(r *abr.Result) (list []itemValue) {
+	for _, s := range r.Sessions {
+		list = append(list, itemValue{s.ID, s.MeanQoE})
+	}
+	return list
+}
+
 func abrJSON(results []*abr.Result) []policyResult {
 	var list []policyResult
 	for _, r := range results {
-		p := policyResult{Policy: r.Policy, N: r.N, Metric: "qoe", Mean: r.Mean, StdErr: r.StdErr, Seconds: r.Seconds}
-		for _, s := range r.Sessions {
-			p.Items = append(p.Items, itemValue{s.ID, s.MeanQoE})
-		}
-		list = append(list, p)
+		list = append(list, policyResult{Policy: r.Policy, N: r.N, Metric: "qoe", Mean: r.Mean, StdErr: r.StdErr, Seconds: r.Seconds, Items: abrItems(r)})
 	}
 	return list
 }

@@ -25,6 +25,7 @@ type policyResult struct {
 	Seconds float64     `json:"seconds"`
 	Items   []itemValue `json:"items"` // per trace in ABR, per video and user in VP, per sequence in CJS, or per job of one
 
+	*ABRDetails // of the oracle in ABR
 	*Tails      // in VP and CJS
 	*VPDetails  // in VP
 	*CJSDetails // in CJS
@@ -33,6 +34,12 @@ type policyResult struct {
 type itemValue struct {
 	ID    string  `json:"id"`
 	Value float64 `json:"value"`
+}
+
+// ABRDetails are what no choice of qualities exceeds. The oracle's own values are what some choices reach.
+type ABRDetails struct {
+	UpperBound  float64     `json:"upper_bound"`  // mean over the sessions
+	UpperBounds []itemValue `json:"upper_bounds"` // per trace
 }
 
 // Tails are quantiles: of windows' errors in VP, of jobs' completion times in CJS.
