@@ -56,8 +56,8 @@ func (o *Oracle) Best(s Session, known ...Choices) (Choices, float64, error) {
 	return choices, value / Decisions, nil
 }
 
-// UpperBound returns a mean QoE over chunks 1 to 47, without noise, that no qualities exceed; some are known to reach the mean reached,
-// such as those of Best. It is the optimum of a relaxed problem (see relaxed), or more where the search for that left out what might have
+// UpperBound returns a mean QoE over chunks 1 to 47, without noise, that no qualities exceed; some reach the mean reached,
+// such as those of Best; without any it is minus infinity. It is the optimum of a relaxed problem (see relaxed), or more where the search for that left out what might have
 // been better. Rounding apart it is exact, and equal to reached where that is the best there is and the buffer's cap costs
 // nothing. It fails if the session is not valid.
 func (o *Oracle) UpperBound(s Session, reached float64) (float64, error) {

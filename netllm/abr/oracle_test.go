@@ -172,6 +172,10 @@ func TestOracleAboveAll(t *testing.T) {
 		if top < s.MeanQoE-1e-12 || top > s.MeanQoE+0.05 {
 			t.Errorf("%s: the upper bound is %v, the oracle's %v", s.ID, top, s.MeanQoE)
 		}
+		// Told of no session, the bound comes from the relaxed problem alone.
+		if top, err = o.UpperBound(sessions[i], math.Inf(-1)); err != nil || top < s.MeanQoE-1e-9 {
+			t.Errorf("%s: on its own the upper bound is %v, the oracle's %v; %v", s.ID, top, s.MeanQoE, err)
+		}
 	}
 }
 
