@@ -13,6 +13,9 @@
 //   - [Env] is the simulator, a netllm.Env[*Observation, int].
 //   - [Policy] decides; [NewFactory] makes one by name.
 //   - [Evaluate] scores a policy, [Collect] records its transitions.
+//   - [Planner] says what every quality is worth to somebody who knows the
+//     trace; [Oracle] finds the best session there is, or nearly so, and what
+//     no session exceeds. [OracleFactory] makes a policy of it, a [Foreseer].
 //   - [Adapter] is what a language model learns from such a record: low-rank
 //     matrices, the [Encoder] of states, and a head, together a [Network];
 //     [Recipe] says how, and [Learned] is the policy that comes of it.

@@ -28,6 +28,14 @@ type exploring struct {
 	seed  uint64
 }
 
+// Foresee implements [Foreseer], if the policy within does.
+func (e *exploring) Foresee(video *Video, s Session) error {
+	if f, ok := e.Policy.(Foreseer); ok {
+		return f.Foresee(video, s)
+	}
+	return nil
+}
+
 // Decide implements [Policy].
 func (e *exploring) Decide(o *Observation) (int, error) {
 	quality, err := e.Policy.Decide(o)

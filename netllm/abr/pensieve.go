@@ -25,13 +25,16 @@ var agents = []struct{ name, file string }{
 const sampledSuffix = "-sampled"
 
 // NeedsWeights says whether the policy called name reads PolicyConfig.Weights.
-func NeedsWeights(name string) bool {
+func NeedsWeights(name string) bool { return weightsFile(name) != "" }
+
+// weightsFile is the file of weights of the policy called name, "" if it needs none.
+func weightsFile(name string) string {
 	for _, a := range agents {
 		if name == a.name || name == a.name+sampledSuffix {
-			return true
+			return a.file
 		}
 	}
-	return false
+	return ""
 }
 
 // Draws says whether the decisions of the policy called name depend on

@@ -47,16 +47,12 @@ func NewPlanner(video *Video, trace *Trace) (*Planner, error) {
 		p.rest[k] = make([]float32, Qualities*size)
 		for i := range p.times {
 			var worth [Qualities][bufferCells]float32 // but for the change of quality
+			var rows [Qualities][]float32
 			for q := range worth {
 				p.worthOfAll(k, q, float64(i)*plannerSec, &worth[q])
+				rows[q] = worth[q][:]
 			}
-			// What a change of quality costs adds up over those between: the best is found going up and down the ladder.
-			for q := 1; q < Qualities; q++ {
-				raise(&worth[q], &worth[q-1], float32(switchCost(q, q-1)))
-			}
-			for q := Qualities - 2; q >= 0; q-- {
-				raise(&worth[q], &worth[q+1], float32(switchCost(q, q+1)))
-			}
+			anyChange(&rows)
 			for prev := range worth {
 				copy(p.rest[k][prev*size+i*bufferCells:], worth[prev][:])
 			}
@@ -65,8 +61,20 @@ func NewPlanner(video *Video, trace *Trace) (*Planner, error) {
 	return p, nil
 }
 
+// anyChange makes of what the next chunk is worth in each quality, row by row, what the best choice is worth after each quality. What a
+// change costs adds up over the qualities between: the best is found going up and down the ladder.
+func anyChange(worth *[Qualities][]float32) {
+	for q := 1; q < Qualities; q++ {
+		raise(worth[q], worth[q-1], float32(switchCost(q, q-1)))
+	}
+	for q := Qualities - 2; q >= 0; q-- {
+		raise(worth[q], worth[q+1], float32(switchCost(q, q+1)))
+	}
+}
+
 // raise lifts values to those of a neighbour, less a cost.
-func raise(values, neighbour *[bufferCells]float32, cost float32) {
+func raise(values, neighbour []float32, cost float32) {
+	values = values[:len(neighbour)]
 	for b, v := range neighbour {
 		if v -= cost; v > values[b] {
 			values[b] = v

@@ -20,6 +20,15 @@ type Policy interface {
 	Decide(o *Observation) (int, error)
 }
 
+// Foreseer is a policy that knows what no player does.
+type Foreseer interface {
+	Policy
+
+	// Foresee is called after Reset with the session that begins. What
+	// noise will do to it is not foreseen.
+	Foresee(video *Video, s Session) error
+}
+
 // Factory makes the policies that run sessions side by side.
 type Factory struct {
 	Name string

@@ -30,6 +30,11 @@ func play(ctx context.Context, env *Env, p Policy, s Session, seed uint64, watch
 		return err
 	}
 	p.Reset()
+	if f, ok := p.(Foreseer); ok {
+		if err := f.Foresee(env.config.Video, s); err != nil {
+			return err
+		}
+	}
 	watch.began(o)
 	for {
 		if err := ctx.Err(); err != nil {

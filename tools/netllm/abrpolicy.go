@@ -1,10 +1,9 @@
-// ABR policies by name: the library's, and the learned one.
+// ABR policies by name: the library's, the oracle, and the learned one.
 
 package main
 
 import (
 	"math"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -17,7 +16,7 @@ import (
 // learnedPolicy is the name of the policy that an adapter makes of a model.
 const learnedPolicy = "netllm"
 
-func abrPolicyNames() []string { return append(abr.PolicyNames(), learnedPolicy) }
+func abrPolicyNames() []string { return append(abr.PolicyNames(), oraclePolicy, learnedPolicy) }
 
 // checkPolicies refuses a list with names that are not among the known, or one given twice.
 func checkPolicies(policies, known []string) error {
@@ -56,8 +55,9 @@ func (l *learnedFlags) add(cmd *cobra.Command) {
 
 // factories makes the policies in the order of their names. What they use stays
 // open until the returned function is called. The published agents' weights are
-// in the data's folder, which only they need.
-func (l *learnedFlags) factories(policies []string, flags *cli.Flags, used cli.Used) (list []abr.Factory, done func(), err error) {
+// in the data's folder, which only they need. played is for the oracle, see
+// [oracleFactory].
+func (l *learnedFlags) factories(policies []string, flags *cli.Flags, used cli.Used, played abr.Played) (list []abr.Factory, done func(), err error) {
 	if l.quantile > 1 || math.IsNaN(l.quantile) {
 		return nil, nil, cli.Usagef("--target-quantile %v: want 0 to 1", l.quantile)
 	}
@@ -71,12 +71,15 @@ func (l *learnedFlags) factories(policies []string, flags *cli.Flags, used cli.U
 	done = func() {}
 	for _, name := range policies {
 		var f abr.Factory
-		if name == learnedPolicy {
+		switch name {
+		case learnedPolicy:
 			var opened func()
 			if f, opened, err = l.open(used); err == nil {
 				done = opened
 			}
-		} else {
+		case oraclePolicy:
+			f, err = oracleFactory(flags, played)
+		default:
 			f, err = baseline(name, flags)
 		}
 		if err != nil {
@@ -99,7 +102,7 @@ func baseline(name string, flags *cli.Flags) (abr.Factory, error) {
 		if dir == "" {
 			return abr.Factory{}, cli.Usagef("--policy %s reads its weights from abr/genet of the data: --data or NETLLM_DATA is needed", name)
 		}
-		config.Weights = filepath.Join(dir, "abr", "genet")
+		config.Weights = weightsDir(dir)
 	}
 	return abr.NewFactory(name, config)
 }

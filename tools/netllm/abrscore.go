@@ -15,6 +15,8 @@ type ABRDetails struct {
 	Parts     ABRParts   `json:"parts"`
 	ItemParts []ABRParts `json:"item_parts"` // of each item
 	Classes   []abrClass `json:"classes,omitempty"`
+
+	*ABRCeiling // of the oracle
 }
 
 // ABRParts is what QoE per chunk is made of: Mbps - 4.3 RebufferSec - SwitchMbps.
@@ -32,6 +34,8 @@ type abrClass struct {
 	Class string `json:"class"`
 	Spread
 	Parts ABRParts `json:"parts"`
+
+	UpperBound *float64 `json:"upper_bound,omitempty"` // of the oracle: the mean of what nobody exceeds
 }
 
 // abrJSON scores results of one session per trace.
@@ -96,6 +100,11 @@ func (p *policyResult) addClasses(classes map[string]string, names []string) {
 				parts = append(parts, p.ItemParts[i])
 			}
 		}
-		p.Classes = append(p.Classes, abrClass{name, newSpread(ofClass(p.Items, classes, name)), meanParts(parts)})
+		c := abrClass{Class: name, Spread: newSpread(ofClass(p.Items, classes, name)), Parts: meanParts(parts)}
+		if p.ABRCeiling != nil {
+			top, _ := stats.MeanStdErr(ofClass(p.UpperBounds, classes, name))
+			c.UpperBound = &top
+		}
+		p.Classes = append(p.Classes, c)
 	}
 }

@@ -68,6 +68,11 @@ func abrTable(results []policyResult) *cli.Table {
 			row = append(row, strconv.Itoa(r.Sessions*max(1, len(r.SeedMeans))))
 		}
 		t.Add(append(row, number(r.Seconds, 2))...)
+		if r.ABRCeiling != nil {
+			row := make([]string, len(row)+1)
+			row[0], row[1], row[2] = upperBoundRow, strconv.Itoa(r.N), number(r.UpperBound, 4)
+			t.Add(row...)
+		}
 	}
 	if drawn {
 		t.Columns = append(t.Columns, "seeds", "sd of seeds")
@@ -94,9 +99,19 @@ func abrClassTable(results []policyResult) *cli.Table {
 			row = append(row, number(c.Mean, 4), plainCI(c.CI95, 3))
 		}
 		t.Add(row...)
+		if r.ABRCeiling != nil {
+			row := []string{upperBoundRow}
+			for _, c := range r.Classes {
+				row = append(row, number(*c.UpperBound, 4), "")
+			}
+			t.Add(row...)
+		}
 	}
 	return t
 }
+
+// upperBoundRow is what no choice of qualities exceeds, below the oracle.
+const upperBoundRow = "upper bound"
 
 // pairedTable has a row for each policy that r was compared with; nil without any.
 func pairedTable(r *policyResult) *cli.Table {

@@ -59,8 +59,11 @@ func newCollectABR(line string) *cobra.Command {
 			"traces come in random order too, anew for every pass over them. With\n" +
 			"--exclude-overlap fcc-test the pool knows no trace that policies are tested on:\n" +
 			"most test traces are copies or parts of training traces.\n\n" +
+			oracleHelp + "With --noise or --explore it looks anew for the best way on, as if nothing more of\n" +
+			"the kind would come, whenever something did: then it may be below other policies.\n\n" +
 			"Policies: " + strings.Join(abrPolicyNames(), ", ") + ".",
 		Example: "  netllm collect abr --policy bba,mpc --out pool.safetensors --data ../shared/data\n" +
+			"  netllm collect abr --policy oracle --explore 0.1 --out pool.safetensors --data ../shared/data\n" +
 			"  netllm collect abr --policy mpc --out pool.safetensors --start random --noise --episodes 1000\n" +
 			"  netllm collect abr --policy bba,mpc --out pool.safetensors --exclude-overlap fcc-test --data ../shared/data\n" +
 			"  netllm collect abr --policy bba,mpc --out pool.safetensors --except '*report.*.log' --data ../shared/data\n" +
@@ -116,7 +119,10 @@ func (c *collectABR) run(cmd *cobra.Command, line string) error {
 		return err
 	}
 	how := abrCollection{episodes: c.episodes, noise: c.noise, values: c.values, explore: c.explore, fit: c.fit, seed: c.flags.Seed}
-	factories, done, err := c.learned.factories(c.policies, &c.flags, used)
+	if slices.Contains(c.policies, oraclePolicy) {
+		how.played = abr.Played{}
+	}
+	factories, done, err := c.learned.factories(c.policies, &c.flags, used, how.played)
 	if err != nil {
 		return err
 	}
@@ -147,6 +153,8 @@ type abrCollection struct {
 	explore  float64 // share of decisions in which anything is done
 	fit      bool    // without traces that weights are chosen by
 	seed     uint64
+
+	played abr.Played // is told what the policies do; nil without the oracle, which starts from it
 }
 
 // collect has policies play sessions of the data and records what they do.
@@ -178,22 +186,29 @@ func (c abrCollection) collect(ctx context.Context, factories []abr.Factory, dat
 	}
 	return collectPool(ctx, factories, data.video, sessions,
 		abr.CollectOptions{Workers: workers, Noise: c.noise, Seed: c.seed, Values: c.values},
-		netllm.PoolMeta{Seeds: []uint64{c.seed}, Data: sums, Command: line, LeftOut: data.leftOut}, chatter)
+		netllm.PoolMeta{Seeds: []uint64{c.seed}, Data: sums, Command: line, LeftOut: data.leftOut}, c.played, chatter)
 }
 
-// collectPool plays the same sessions with one policy after the other.
-func collectPool(ctx context.Context, factories []abr.Factory, video *abr.Video, sessions []abr.Session, opt abr.CollectOptions, meta netllm.PoolMeta, chatter io.Writer) (*netllm.Pool, error) {
-	all := &abr.Transitions{}
-	for _, f := range factories {
-		progress := cli.NewProgress(chatter, "collect "+f.Name, "sessions", len(sessions))
+// collectPool plays the same sessions with one policy after the other. The pool has them in their order, but the oracle plays
+// last: played, which is nil without it, is told what the others did.
+func collectPool(ctx context.Context, factories []abr.Factory, video *abr.Video, sessions []abr.Session, opt abr.CollectOptions, meta netllm.PoolMeta, played abr.Played, chatter io.Writer) (*netllm.Pool, error) {
+	parts := make([]*abr.Transitions, len(factories))
+	for _, i := range playingOrder(factories) {
+		progress := cli.NewProgress(chatter, "collect "+factories[i].Name, "sessions", len(sessions))
 		opt.Progress = func(done, _ int) { progress.Set(done, "") }
-		part, err := abr.Collect(ctx, f, video, sessions, opt)
+		part, err := abr.Collect(ctx, factories[i], video, sessions, opt)
 		progress.Close()
 		if err != nil {
 			return nil, err
 		}
+		if parts[i] = part; played != nil {
+			played.AddTransitions(sessions, part)
+		}
+	}
+	all := &abr.Transitions{}
+	for i, part := range parts {
 		all.Append(part)
-		meta.Policies = append(meta.Policies, f.Name)
+		meta.Policies = append(meta.Policies, factories[i].Name)
 	}
 	return all.Pool(meta), nil
 }

@@ -47,8 +47,10 @@ func newEvalABR(line string) *cobra.Command {
 			"policy has more than each other is taken trace by trace, which says more than two means do.\n" +
 			"With fcc-test it also prints the means over the traces that are copies or slices of\n" +
 			"training traces, and over the unseen ones.\n\n" +
+			oracleHelp + "Beside it stands an upper bound: what no choice of qualities exceeds.\n\n" +
 			"Policies: " + strings.Join(abrPolicyNames(), ", ") + ".",
 		Example: "  netllm eval abr --policy bba,mpc --data ../shared/data\n" +
+			"  netllm eval abr --policy mpc-tuned,oracle --data ../shared/data\n" +
 			"  netllm eval abr --policy mpc --video synth1 --traces synth:seed=11,n=50 --json\n" +
 			"  netllm eval abr --policy netllm --adapter run/quickstart/adapter --setting unseen3\n" +
 			"  netllm eval abr --policy mpc-tuned,udr1,genet-sampled --only-class unseen --starts 40 --seeds 10 --data ../shared/data\n" +
@@ -110,7 +112,11 @@ func (e *evalABR) run(cmd *cobra.Command, line string) error {
 	if err != nil {
 		return err
 	}
-	factories, closeModel, err := e.learned.factories(e.policies, &e.flags, used)
+	var played abr.Played // what the oracle starts from
+	if slices.Contains(e.policies, oraclePolicy) {
+		played = abr.Played{}
+	}
+	factories, closeModel, err := e.learned.factories(e.policies, &e.flags, used, played)
 	if err != nil {
 		return err
 	}
@@ -121,7 +127,7 @@ func (e *evalABR) run(cmd *cobra.Command, line string) error {
 		ABRRun: &ABRRun{Video: data.video.Name, Traces: data.set.Name, Start: e.data.start, Versus: comparedPolicy(e.policies, e.versus),
 			Starts: e.starts, LeftOut: data.leftOut},
 	}
-	if err := e.play(cmd.Context(), &result, data, sessions, factories, used.Threads, cmd.ErrOrStderr()); err != nil {
+	if err := e.play(cmd.Context(), &result, data, sessions, factories, played, used.Threads, cmd.ErrOrStderr()); err != nil {
 		return err
 	}
 	result.compare(classes, classNames(classes, data.names()))
@@ -163,37 +169,42 @@ func (e *evalABR) check() error {
 }
 
 // play has each policy play the sessions, with each of its seeds, and fills in
-// scores and timelines.
-func (e *evalABR) play(ctx context.Context, result *evalResult, data *abrData, sessions []abr.Session, factories []abr.Factory, threads int, chatter io.Writer) error {
+// scores and timelines. The oracle plays last: played, which is nil without it, is
+// told what the others did.
+func (e *evalABR) play(ctx context.Context, result *evalResult, data *abrData, sessions []abr.Session, factories []abr.Factory, played abr.Played, threads int, chatter io.Writer) error {
 	log := e.timelines > 0 && (e.report != "" || e.keep)
-	var first []*abr.Result // of each policy, with its first seed
-	for _, f := range factories {
-		seeds, err := e.withSeeds(f)
+	traces := len(data.set.Traces)
+	first := make([]*abr.Result, len(factories)) // of each policy, with its first seed
+	result.Results = make([]policyResult, len(factories))
+	for _, i := range playingOrder(factories) {
+		seeds, err := e.withSeeds(factories[i])
 		if err != nil {
 			return err
 		}
-		opt := abr.EvalOptions{Workers: threads, Seed: e.flags.Seed}
-		others, err := evaluateAll(ctx, seeds[1:], data.video, sessions, opt, chatter)
+		results, err := evaluateAll(ctx, seeds, data.video, sessions, abr.EvalOptions{Workers: threads, Seed: e.flags.Seed, Log: log}, played, chatter)
 		if err != nil {
 			return err
 		}
-		opt.Log = log // of the first seed, which the timelines are of
-		results, err := evaluateAll(ctx, seeds[:1], data.video, sessions, opt, chatter)
-		if err != nil {
-			return err
+		p := scoreABR(results, traces)
+		if p.Policy == oraclePolicy {
+			if p.ABRCeiling, err = newCeiling(ctx, results[0], traces, data.video, sessions, threads, chatter); err != nil {
+				return err
+			}
 		}
-		results = append(results, others...)
-		result.Results = append(result.Results, scoreABR(results, len(data.set.Traces)))
-		for i := len(data.set.Traces); i < len(sessions); i++ { // timelines are of first rounds
-			results[0].Sessions[i].Chunks = nil
+		first[i], result.Results[i] = results[0], p
+		for k, r := range results { // timelines are of first seeds, and of first rounds
+			for i := range r.Sessions {
+				if k > 0 || i >= traces {
+					r.Sessions[i].Chunks = nil
+				}
+			}
 		}
-		first = append(first, results[0])
 	}
 	if !log {
 		return nil
 	}
 	compared := slices.Index(e.policies, result.Versus)
-	for _, i := range pickSessions(first[compared], len(data.set.Traces), e.timelines) {
+	for _, i := range pickSessions(first[compared], traces, e.timelines) {
 		result.Timelines = append(result.Timelines, newTimeline(first, sessions[i], i))
 	}
 	return nil
@@ -237,9 +248,11 @@ func (r *evalResult) compare(classes map[string]string, names []string) {
 	}
 }
 
-// evaluateAll scores one policy after the other.
-func evaluateAll(ctx context.Context, factories []abr.Factory, video *abr.Video, sessions []abr.Session, opt abr.EvalOptions, chatter io.Writer) ([]*abr.Result, error) {
+// evaluateAll scores one policy after the other. played, if it is not nil, is told what each did.
+func evaluateAll(ctx context.Context, factories []abr.Factory, video *abr.Video, sessions []abr.Session, opt abr.EvalOptions, played abr.Played, chatter io.Writer) ([]*abr.Result, error) {
 	var results []*abr.Result
+	log := opt.Log
+	opt.Log = log || played != nil
 	for _, f := range factories {
 		progress := cli.NewProgress(chatter, f.Name, "sessions", len(sessions))
 		opt.Progress = func(done, _ int) { progress.Set(done, "") }
@@ -247,6 +260,14 @@ func evaluateAll(ctx context.Context, factories []abr.Factory, video *abr.Video,
 		progress.Close()
 		if err != nil {
 			return nil, err
+		}
+		if played != nil {
+			played.AddResult(sessions, r)
+		}
+		if !log {
+			for i := range r.Sessions {
+				r.Sessions[i].Chunks = nil
+			}
 		}
 		results = append(results, r)
 	}

@@ -160,3 +160,44 @@ func TestRandomStartIsSeeded(t *testing.T) {
 		t.Error("two seeds, one result")
 	}
 }
+
+// TestOracle has the oracle before those that it starts from: it plays last, and is never below them.
+func TestOracle(t *testing.T) {
+	small := []string{"--video", "synth2", "--traces", "synth:n=3", "--threads", "2"}
+	stdout, stderr := succeed(t, append([]string{"eval", "abr", "--policy", "random,oracle,mpc-carry", "--json"}, small...)...)
+	var got evalResult
+	decode(t, stdout, &got)
+	if len(got.Results) != 3 || got.Results[0].Policy != "random" || got.Results[1].Policy != "oracle" || got.Results[2].Policy != "mpc-carry" {
+		t.Fatalf("got %+v", got.Results)
+	}
+	best := got.Results[1]
+	if best.ABRDetails == nil || best.ABRCeiling == nil || len(best.UpperBounds) != 3 || got.Results[0].ABRCeiling != nil || got.Results[2].ABRCeiling != nil {
+		t.Fatalf("upper bounds: got %+v", got.Results)
+	}
+	mean := 0.0
+	for i, item := range best.Items {
+		top := best.UpperBounds[i]
+		if mean += top.Value / 3; top.ID != item.ID || top.Value < item.Value || top.Value > item.Value+0.01 {
+			t.Errorf("%s: got %v, at most %v in %s", item.ID, item.Value, top.Value, top.ID)
+		}
+		for _, other := range []policyResult{got.Results[0], got.Results[2]} {
+			if other.Items[i].Value > item.Value {
+				t.Errorf("%s: %s has %v, the oracle %v", item.ID, other.Policy, other.Items[i].Value, item.Value)
+			}
+		}
+	}
+	if math.Abs(mean-best.UpperBound) > 1e-12 || !strings.Contains(stderr, "\nupper bound ") {
+		t.Errorf("an upper bound of %v, of which the mean is %v, and a table\n%s", best.UpperBound, mean, stderr)
+	}
+
+	pool := filepath.Join(t.TempDir(), "pool.safetensors")
+	stdout, _ = succeed(t, append([]string{"collect", "abr", "--policy", "oracle,random", "--out", pool, "--json", "-"}, small...)...)
+	var collected collectResult
+	decode(t, stdout, &collected)
+	if diff := cmp.Diff([]string{"oracle", "random"}, collected.Policies); diff != "" || collected.Episodes != 6 {
+		t.Errorf("got %d episodes of %v", collected.Episodes, collected.Policies)
+	}
+	if want := (best.Mean + got.Results[0].Mean) / 2; math.Abs(collected.MeanReward-want) > 1e-9 {
+		t.Errorf("a mean reward of %v, want %v", collected.MeanReward, want)
+	}
+}

@@ -218,7 +218,7 @@ func (s abrScorer) rule(policy, setting string) (*experiment.Unit, error) {
 	return s.unit("abr "+policy, policy, setting, nil, func(_ ops.Backend, do func(abr.Factory) error) error {
 		flags, one := s.flags, learnedFlags{quantile: -1}
 		flags.Seed = evalSeed
-		list, done, err := one.factories([]string{policy}, &flags, cli.Used{})
+		list, done, err := one.factories([]string{policy}, &flags, cli.Used{}, nil)
 		if err != nil {
 			return err
 		}

@@ -203,7 +203,7 @@ func (q *quickstart) evaluate(ctx context.Context, b ops.Backend, untrained, tra
 	if err != nil {
 		return nil, err
 	}
-	return evaluateAll(ctx, factories, video, sessions, abr.EvalOptions{Workers: used.Threads, Seed: q.flags.Seed, Log: true}, chatter)
+	return evaluateAll(ctx, factories, video, sessions, abr.EvalOptions{Workers: used.Threads, Seed: q.flags.Seed, Log: true}, nil, chatter)
 }
 
 // collectDefault collects the pool that quickstart learns from.
@@ -229,7 +229,7 @@ func collectQuick(ctx context.Context, used cli.Used, traces int, line string, c
 		factories = append(factories, f)
 	}
 	return collectPool(ctx, factories, video, sessions, abr.CollectOptions{Workers: used.Threads},
-		netllm.PoolMeta{Seeds: []uint64{quickTrainSeed}, Data: map[string]string{}, Command: line}, chatter)
+		netllm.PoolMeta{Seeds: []uint64{quickTrainSeed}, Data: map[string]string{}, Command: line}, nil, chatter)
 }
 
 // quickTraces names the traces of a seed.
