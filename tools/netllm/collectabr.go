@@ -174,6 +174,9 @@ func collectPool(ctx context.Context, factories []abr.Factory, video *abr.Video,
 		}
 		all.Append(part)
 		meta.Policies = append(meta.Policies, f.Name)
+		for _, s := range sessions {
+			meta.Recordings = append(meta.Recordings, s.Trace.Name)
+		}
 	}
 	return all.Pool(meta), nil
 }
