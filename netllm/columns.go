@@ -24,6 +24,9 @@ type PoolMeta struct {
 	Data     map[string]string // SHA-256 of the data read, by name
 	Command  string            // that collected it
 	LeftOut  []string          `json:",omitempty"` // recordings of the data that were not used, by name
+
+	// Recordings names, for each episode, the recording of the data that it was played on; nil if that is not known.
+	Recordings []string `json:",omitempty"`
 }
 
 // AnyRow is a column's row of whatever shape.

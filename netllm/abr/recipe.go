@@ -58,14 +58,15 @@ const (
 )
 
 // Recipes lists the names that [NewRecipe] knows.
-var Recipes = []string{"paper", "offline", "best"}
+var Recipes = []string{"paper", "offline", "replay", "best"}
 
 // NewRecipe returns a recipe scaled to body: "paper" is the published training
 // (Wu et al. 2024 and its code: rank 128, 20 steps, 80 epochs), with the rank at
 // most a quarter of the smaller side of an adapted matrix and the window at
 // most what the body's positions hold. The others are this project's own: "offline" learns from
 // a pool of what existing policies did and nothing else, "best" what a planner that knows the trace says of
-// states that the policy itself gets into.
+// states that the policy itself gets into. "replay" is trained as best is, but on the throughput that a pool's episodes recorded
+// ([Replay]) instead of on traces.
 func NewRecipe(name string, body transformer.Adaptable, spec netllm.BodySpec, seed uint64) (Recipe, error) {
 	window, err := FitWindow(body.MaxPositions())
 	if err != nil {
@@ -88,7 +89,7 @@ func NewRecipe(name string, body transformer.Adaptable, spec netllm.BodySpec, se
 	case "offline":
 		offline(&r)
 		return r, nil
-	case "best":
+	case "best", "replay": // which differ in where sessions come from
 		best(&r)
 		return r, nil
 	}

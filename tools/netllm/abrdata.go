@@ -38,6 +38,7 @@ type abrFlags struct {
 	setting              string // "" where a command has no settings
 	exclude              string // set whose overlap with traces is left out, "" for none
 	choice               traceChoice
+	videoOnly            bool // traces are not read
 
 	chatter func() io.Writer
 }
@@ -132,6 +133,9 @@ func (f *abrFlags) open(flags *cli.Flags) (*abrData, error) {
 	if d.video.Note != "" {
 		fmt.Fprintf(f.chatter(), "note: video %s: %s\n", d.video.Name, d.video.Note)
 	}
+	if f.videoOnly {
+		return d, nil
+	}
 	if d.set, err = abr.OpenTraces(d.dir, f.traces); err != nil {
 		return nil, fmt.Errorf("--traces %s: %w", f.traces, err)
 	}
@@ -195,7 +199,7 @@ func (f *abrFlags) needDir(flags *cli.Flags, d *abrData) error {
 	if slices.Contains([]string{"video1", "video2"}, f.video) {
 		needs = append(needs, "--video "+f.video)
 	}
-	if slices.Contains(publishedSets, f.traces) {
+	if slices.Contains(publishedSets, f.traces) && !f.videoOnly {
 		needs = append(needs, "--traces "+f.traces)
 	}
 	if slices.Contains(publishedSets, f.exclude) {

@@ -20,6 +20,9 @@ import (
 	"netllm/transformer"
 )
 
+// replayRecipe learns from what a pool recorded of its links.
+const replayRecipe = "replay"
+
 // adaptABR holds the flags of adapt abr.
 type adaptABR struct {
 	flags   cli.Flags
@@ -75,9 +78,12 @@ func newAdaptABR(line string) *cobra.Command {
 			"return do. Recipe best learns what a planner that knows the traces holds every quality to\n" +
 			"be worth: in the states of the pool (collect abr --values), and then in those that the\n" +
 			"policy gets into by itself on the traces; every seventh trace is held out, and the weights\n" +
-			"kept that are best there.",
+			"kept that are best there. Recipe replay does the same with no more than a pool of whole\n" +
+			"sessions: it rebuilds the throughput that they met, and that is what the planner knows and\n" +
+			"the policy plays on. It reads the video's sizes, but no traces.",
 		Example: "  netllm adapt abr --model stories260k-f32.gguf --pool pool.safetensors --out run/abr\n" +
-			"  netllm adapt abr --model stories260k-f32.gguf --pool pool.safetensors --out run/control --recipe offline --body random",
+			"  netllm adapt abr --model stories260k-f32.gguf --pool pool.safetensors --out run/control --recipe offline --body random\n" +
+			"  netllm adapt abr --model stories260k-f32.gguf --pool pool.safetensors --out run/replay --recipe replay --data ../shared/data",
 		Args: cli.NoArgs,
 		RunE: cli.Action(func(cmd *cobra.Command, _ []string) error { return a.run(cmd, line) }),
 	}
@@ -85,14 +91,14 @@ func newAdaptABR(line string) *cobra.Command {
 	fs.SortFlags = false
 	a.model.add(cmd)
 	a.body.add(cmd)
-	fs.StringVar(&a.pool, "pool", "", "learn from `POOL`, as collect abr writes it (default, but for recipe\nbest: what quickstart collects, on generated data)")
+	fs.StringVar(&a.pool, "pool", "", "learn from `POOL`, as collect abr writes it (default, but for recipes\nbest and replay: what quickstart collects, on generated data)")
 	fs.StringVar(&a.out, "out", "", "write the adapter to the folder `DIR`")
 	fs.StringVar(&a.recipe, "recipe", "best", "train as `NAME` says: "+strings.Join(abr.Recipes, " or "))
-	fs.IntVar(&a.epochs, "epochs", 0, "go over the pool `N` times (default the recipe's; not best)")
-	fs.IntVar(&a.windows, "windows", 0, "draw `N` decisions in all (default the recipe's; best only)")
-	fs.IntVar(&a.rounds, "rounds", -1, "label own states `N` times (default the recipe's; best only)")
+	fs.IntVar(&a.epochs, "epochs", 0, "go over the pool `N` times (default the recipe's; paper and offline)")
+	fs.IntVar(&a.windows, "windows", 0, "draw `N` decisions in all (default the recipe's; best and replay)")
+	fs.IntVar(&a.rounds, "rounds", -1, "label own states `N` times (default the recipe's; best and replay)")
 	fs.Lookup("rounds").DefValue = "0" // the help has its own words for the default
-	fs.IntVar(&a.own, "round-sessions", 0, "of `N` sessions each time (default the recipe's; best only)")
+	fs.IntVar(&a.own, "round-sessions", 0, "of `N` sessions each time (default the recipe's; best and replay)")
 	fs.Float64Var(&a.rate, "learning-rate", 0, "train at `RATE` (default the recipe's)")
 	a.data.add(cmd, "video1", "fcc-train")
 	a.data.addExclude(cmd)
@@ -126,9 +132,16 @@ func (a *adaptABR) run(cmd *cobra.Command, line string) error {
 	case values && (a.pool == "" || a.epochs > 0):
 		return cli.Usagef("recipe %s needs --pool and has no --epochs", a.recipe)
 	case !values && (a.windows > 0 || a.rounds >= 0 || a.own > 0):
-		return cli.Usagef("--windows, --rounds and --round-sessions belong to recipe best")
+		return cli.Usagef("--windows, --rounds and --round-sessions belong to recipes best and replay")
 	case !values && a.data.choice.given():
 		return cli.Usagef("--only and --except belong to recipe best, which plays on traces: the pool of recipe %s has its own", a.recipe)
+	}
+	if a.recipe == replayRecipe {
+		for _, name := range []string{"traces", "start", "exclude-overlap", "only", "except"} {
+			if cmd.Flags().Changed(name) {
+				return cli.Usagef("recipe %s reads no traces: --%s is for collect abr", a.recipe, name)
+			}
+		}
 	}
 	used, err := readyToAdapt(&a.dev, &a.flags, a.out)
 	if err != nil {
@@ -144,7 +157,7 @@ func (a *adaptABR) run(cmd *cobra.Command, line string) error {
 		if pool, err = netllm.ReadPool(a.pool, "abr"); err != nil {
 			return err
 		}
-		if values && pool.Values == nil {
+		if values && a.recipe != replayRecipe && pool.Values == nil {
 			return fmt.Errorf("%s: no planner's values, which recipe %s learns: collect abr --values notes them", a.pool, a.recipe)
 		}
 	}
@@ -165,15 +178,23 @@ func (a *adaptABR) run(cmd *cobra.Command, line string) error {
 		if r.Windows, r.RoundSessions = a.windows, a.own; a.rounds >= 0 {
 			r.Rounds = a.rounds
 		}
+		a.data.videoOnly = a.recipe == replayRecipe
 		data, err := a.data.open(&a.flags)
 		if err != nil {
 			return err
 		}
 		leftOut = data.leftOut
-		opt.Open, opt.Workers = used.Worker(b.Backend)
-		if err := data.teach(&opt, r); err != nil {
+		if a.data.videoOnly {
+			if pool, opt, err = data.replay(cmd.Context(), pool, r, used.Threads, cmd.ErrOrStderr()); err != nil {
+				err = fmt.Errorf("%s: %w", a.pool, err)
+			}
+		} else {
+			err = data.teach(&opt, r)
+		}
+		if err != nil {
 			return err
 		}
+		opt.Open, opt.Workers = used.Worker(b.Backend)
 	}
 	used.Print(cmd.ErrOrStderr())
 	if pool == nil {
@@ -190,7 +211,7 @@ func (a *adaptABR) run(cmd *cobra.Command, line string) error {
 	}
 	result.Model, result.Body, result.Adapter, result.Command = a.model.name(), spec.String(), a.out, line
 	result.Device, result.CPU, result.Threads, result.Seed = used.Device, used.CPU, used.Threads, a.flags.Seed
-	result.Pool, result.LeftOut = describePool(a.pool, pool), leftOut
+	result.Pool, result.LeftOut = describePool(a.pool, pool), leftOut // the pool of recipe replay is without what is held out
 	if _, err := fmt.Fprintf(a.flags.Results(cmd), "%s: %d parameters trained in %.1f s, loss %.4f\n",
 		a.out, result.Parameters, result.Seconds, result.Loss[len(result.Loss)-1].Loss); err != nil {
 		return err
@@ -269,4 +290,23 @@ func (d *abrData) teach(opt *abr.ValuesOptions, r abr.Recipe) (err error) {
 		return own, err
 	}
 	return nil
+}
+
+// replay returns what learning values needs, all of it from the pool's recordings, and the part of the pool that is learned from.
+func (d *abrData) replay(ctx context.Context, pool *netllm.Pool, r abr.Recipe, workers int, chatter io.Writer) (*netllm.Pool, abr.ValuesOptions, error) {
+	var progress *cli.Progress
+	replay, err := abr.NewReplay(ctx, pool, d.video, workers, func(done, all int) {
+		if progress == nil {
+			progress = cli.NewProgress(chatter, "rebuild", "sessions", all)
+		}
+		progress.Set(done, "")
+	})
+	if progress != nil {
+		progress.Close()
+	}
+	if err != nil {
+		return nil, abr.ValuesOptions{}, err
+	}
+	fmt.Fprintf(chatter, "adapt: %d recorded sessions to learn from, %d held out\n", len(replay.Fit.Traces), len(replay.Held))
+	return replay.Pool, replay.Options(r, d.video), nil
 }

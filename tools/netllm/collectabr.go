@@ -209,6 +209,9 @@ func collectPool(ctx context.Context, factories []abr.Factory, video *abr.Video,
 	for i, part := range parts {
 		all.Append(part)
 		meta.Policies = append(meta.Policies, factories[i].Name)
+		for _, s := range sessions {
+			meta.Recordings = append(meta.Recordings, s.Trace.Name)
+		}
 	}
 	return all.Pool(meta), nil
 }

@@ -164,7 +164,7 @@ func TestValues(t *testing.T) {
 		want      string
 	}{
 		{"epochs", "--epochs 2", "has no --epochs"},
-		{"offline windows", "--recipe offline --windows 3", "belong to recipe best"},
+		{"offline windows", "--recipe offline --windows 3", "belong to recipes best and replay"},
 	} {
 		badLine(t, 2, c.want, append(adapt, strings.Fields(c.add+" --force")...)...)
 	}
@@ -172,6 +172,33 @@ func TestValues(t *testing.T) {
 	succeed(t, append([]string{"collect", "abr", "--policy", "bba", "--out", plain}, data...)...)
 	badLine(t, 1, "no planner's values", append([]string{"adapt", "abr", "--model", model, "--pool", plain, "--out", filepath.Join(dir, "x")}, data...)...)
 	badLine(t, 2, "--explore 2", append([]string{"collect", "abr", "--policy", "bba", "--out", filepath.Join(dir, "y"), "--explore", "2"}, data...)...)
+}
+
+// TestReplay learns from a pool and nothing else: where no traces lie, from whatever collected it.
+func TestReplay(t *testing.T) {
+	model, dir := byteModel(t), t.TempDir()
+	pool, adapter, record := filepath.Join(dir, "pool"), filepath.Join(dir, "adapter"), filepath.Join(dir, "adapt.json")
+	data := []string{"--video", "synth1", "--traces", "synth:n=7,max=3"}
+	succeed(t, append([]string{"collect", "abr", "--policy", "bba,mpc", "--out", pool, "--start", "random", "--explore", "0.1"}, data...)...)
+	p, err := netllm.ReadPool(pool, "abr")
+	if err != nil || len(p.Meta.Recordings) != 14 || p.Meta.Recordings[0] != p.Meta.Recordings[7] {
+		t.Fatalf("recordings %v, %v", p.Meta.Recordings, err)
+	}
+	line := []string{"adapt", "abr", "--model", model, "--pool", pool, "--out", adapter, "--body", "none", "--recipe", "replay", "--windows", "640", "--rounds", "1",
+		"--round-sessions", "2", "--video", "synth1", "--threads", "1", "--json", record}
+	_, stderr := succeed(t, line...)
+	if want := "12 recorded sessions to learn from, 2 held out"; !strings.Contains(stderr, want) {
+		t.Errorf("stderr has no %q:\n%s", want, stderr)
+	}
+	var r adaptResult
+	readJSON(t, record, &r)
+	if r.Recipe.Name != "replay" || r.Decisions != (12+2)*47 || r.Pool.Episodes != 12 || len(r.Valid) == 0 {
+		t.Errorf("got %+v", r)
+	}
+	succeed(t, append([]string{"eval", "abr", "--policy", "netllm", "--adapter", adapter, "--model", model}, data...)...)
+	badLine(t, 2, "reads no traces: --traces", append(line, "--traces", "synth", "--force")...)
+	badLine(t, 2, "needs --pool", "adapt", "abr", "--recipe", "replay", "--out", filepath.Join(dir, "x"))
+	badLine(t, 1, pool+": abr: pool: episode 0: chunk 0: the next one has", append(line, "--video", "synth2", "--force")...)
 }
 
 // TestPoolOfTheData compares with the numbers of abr_reference.json that do

@@ -146,7 +146,7 @@ func TestBadInput(t *testing.T) {
 		{"collect without out", []string{"collect", "abr", "--policy", "bba"}, 2, "--out is needed"},
 		{"episodes", []string{"collect", "abr", "--policy", "bba", "--out", missing, "--episodes", "-1"}, 2, "--episodes -1"},
 		{"adapt without out", []string{"adapt", "abr", "--recipe", "offline"}, 2, "--out is needed"},
-		{"recipe", []string{"adapt", "abr", "--out", missing, "--recipe", "good"}, 2, `--recipe "good": want paper or offline or best`},
+		{"recipe", []string{"adapt", "abr", "--out", missing, "--recipe", "good"}, 2, `--recipe "good": want paper or offline or replay or best`},
 		{"epochs", []string{"adapt", "abr", "--out", missing, "--epochs", "-1"}, 2, "--epochs -1"},
 		{"quickstart traces", []string{"quickstart", "--test-traces", "0"}, 2, "--test-traces 0"},
 		{"quickstart recipe", []string{"quickstart", "--recipe", "good"}, 2, `--recipe "good"`},
