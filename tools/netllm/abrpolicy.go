@@ -17,7 +17,10 @@ import (
 // learnedPolicy is the name of the policy that an adapter makes of a model.
 const learnedPolicy = "netllm"
 
-func abrPolicyNames() []string { return append(abr.PolicyNames(), learnedPolicy) }
+// pensievePolicy is the name of the network that adapt pensieve trains.
+const pensievePolicy = "pensieve"
+
+func abrPolicyNames() []string { return append(abr.PolicyNames(), pensievePolicy, learnedPolicy) }
 
 // checkPolicies refuses a list with names that are not among the known, or one given twice.
 func checkPolicies(policies, known []string) error {
@@ -44,12 +47,14 @@ func addPolicies(cmd *cobra.Command, policies *[]string) {
 type learnedFlags struct {
 	model    modelFlags
 	adapter  string
+	pensieve string
 	quantile float64 // of the pool's returns: the target; below 0 the largest return
 }
 
 func (l *learnedFlags) add(cmd *cobra.Command) {
 	l.model.add(cmd)
 	cmd.Flags().StringVar(&l.adapter, "adapter", "", "use the adapter in `DIR`, as adapt abr writes it, for policy netllm")
+	cmd.Flags().StringVar(&l.pensieve, "pensieve", "", "use the weights in `FILE`, as adapt pensieve writes it, for policy pensieve")
 	cmd.Flags().Float64Var(&l.quantile, "target-quantile", -1, "want the `Q`-quantile, 0 to 1, of the returns of the pool's episodes\n(default the largest return)")
 	cmd.Flags().Lookup("target-quantile").DefValue = "0" // the help has its own words for the default
 }
@@ -68,15 +73,27 @@ func (l *learnedFlags) factories(policies []string, flags *cli.Flags, used cli.U
 	} else if l.adapter == "" {
 		return nil, nil, cli.Usagef("--policy %s needs --adapter", learnedPolicy)
 	}
+	switch asked := slices.Contains(policies, pensievePolicy); {
+	case asked && l.pensieve == "":
+		return nil, nil, cli.Usagef("--policy %s needs --pensieve", pensievePolicy)
+	case !asked && l.pensieve != "":
+		return nil, nil, cli.Usagef("--pensieve belongs to policy %q, which is not asked for", pensievePolicy)
+	}
 	done = func() {}
 	for _, name := range policies {
 		var f abr.Factory
-		if name == learnedPolicy {
+		switch name {
+		case learnedPolicy:
 			var opened func()
 			if f, opened, err = l.open(used); err == nil {
 				done = opened
 			}
-		} else {
+		case pensievePolicy:
+			var p *abr.Pensieve
+			if p, err = abr.ReadPensieve(l.pensieve); err == nil {
+				f = p.Factory(pensievePolicy)
+			}
+		default:
 			f, err = baseline(name, flags)
 		}
 		if err != nil {
