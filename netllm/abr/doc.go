@@ -19,8 +19,11 @@
 //   - [Adapter] is what a language model learns from such a record: low-rank
 //     matrices, the [Encoder] of states, and a head, together a [Network];
 //     [Recipe] says how, and [Learned] is the policy that comes of it.
-//   - [Planner] knows a trace and what each quality is worth on it; [Rebuild] makes
-//     traces of what the sessions of a pool recorded, and [Replay] experience of these.
+//   - [Planner] knows a trace and what each quality is worth on it: a teacher.
+//     [Rebuild] makes traces of what the sessions of a pool recorded, and [Replay]
+//     experience of these.
+//   - [PensieveNetwork] is a small network to compare with, trained as
+//     [PensieveRecipe] says; [Actor] a published one.
 //
 // A session has 48 chunks of 4 s in 6 qualities. Chunk 0 is always fetched at
 // quality 0, by Reset; the other 47 are the agent's, and their 47 rewards are

@@ -42,9 +42,17 @@ func (e *exploring) Decide(o *Observation) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	x := mixSeed(mixSeed(e.seed^math.Float64bits(o.Last.DelayMs), o.Last.Index)^math.Float64bits(o.Last.TraceSec), 0)
-	if float64(x>>11)*0x1p-53 < e.share {
+	x := chance(e.seed, o)
+	if fraction(x) < e.share {
 		quality = int(mixSeed(x, 1) % Qualities)
 	}
 	return quality, nil
 }
+
+// chance returns random bits that follow from seed and from what is observed.
+func chance(seed uint64, o *Observation) uint64 {
+	return mixSeed(mixSeed(seed^math.Float64bits(o.Last.DelayMs), o.Last.Index)^math.Float64bits(o.Last.TraceSec), 0)
+}
+
+// fraction makes a number from 0 to below 1 of random bits.
+func fraction(x uint64) float64 { return float64(x>>11) * 0x1p-53 }

@@ -212,6 +212,15 @@ func (l *lap) after(sec, bytes float64) float64 {
 	return laps*l.length() + end
 }
 
+// total is how many bytes have come by sec, counted on over laps.
+func (l *lap) total(sec float64) float64 {
+	n := len(l.ends)
+	laps := math.Floor(sec / l.length())
+	sec -= laps * l.length()
+	i := min(sort.Search(n, func(i int) bool { return l.ends[i] > sec }), n-1)
+	return laps*l.bytes[n-1] + l.bytes[i] - l.rate(i)*(l.ends[i]-sec)
+}
+
 // rate is the bytes a second of row i+1.
 func (l *lap) rate(i int) float64 {
 	if i == 0 {

@@ -4,15 +4,9 @@ package cjs
 
 import (
 	"fmt"
-	"maps"
-	"math"
-	"path/filepath"
-	"slices"
 
 	"netllm/netllm"
 	"netllm/ops"
-	"netllm/tensor"
-	"netllm/tensor/safetensors"
 )
 
 // ReadDecima reads the network's weights: the three linear layers, NAME.0 to NAME.2, of node.prep, node.msg,
@@ -21,7 +15,7 @@ import (
 // that is no number.
 func ReadDecima(path string) (*Decima, error) {
 	var d *Decima
-	err := readWeights(path, func(read tensorReader) (err error) {
+	err := readWeights(path, func(read netllm.TensorReader) (err error) {
 		d, err = newDecima(read)
 		return err
 	})
@@ -30,7 +24,7 @@ func ReadDecima(path string) (*Decima, error) {
 
 // Read gives the network the weights in a file, see [ReadDecima]. If it fails, some may have been changed.
 func (d *DecimaNetwork) Read(b ops.Backend, path string) error {
-	return readWeights(path, func(read tensorReader) error {
+	return readWeights(path, func(read netllm.TensorReader) error {
 		for _, p := range d.Params() {
 			values, err := read(p.Name, p.Value.Shape()...)
 			if err != nil {
@@ -44,32 +38,17 @@ func (d *DecimaNetwork) Read(b ops.Backend, path string) error {
 	})
 }
 
-// tensorReader returns the elements of a tensor that must have this shape.
-type tensorReader func(name string, shape ...int) ([]float32, error)
-
 // readWeights opens a file for take, which is to read all its tensors.
-func readWeights(path string, take func(tensorReader) error) error {
-	f, err := safetensors.Open(filepath.Clean(path))
+func readWeights(path string, take func(netllm.TensorReader) error) error {
+	err := netllm.ReadWeights(path, func(_ map[string]string, read netllm.TensorReader) error { return take(read) })
 	if err != nil {
 		return fmt.Errorf("cjs: decima: %w", err)
-	}
-	defer f.Close()
-	unknown := map[string]bool{}
-	for _, name := range f.Names() {
-		unknown[name] = true
-	}
-	err = take(func(name string, shape ...int) ([]float32, error) { return readTensor(f, unknown, name, shape...) })
-	if err == nil && len(unknown) > 0 {
-		err = fmt.Errorf("tensor %s is not one of the network's", slices.Min(slices.Collect(maps.Keys(unknown))))
-	}
-	if err != nil {
-		return fmt.Errorf("cjs: decima: %s: %w", path, err)
 	}
 	return nil
 }
 
 // newDecima makes a network of the tensors that read returns.
-func newDecima(read tensorReader) (*Decima, error) {
+func newDecima(read netllm.TensorReader) (*Decima, error) {
 	d := &Decima{}
 	for _, part := range []struct {
 		name          string
@@ -101,28 +80,6 @@ func newDecima(read tensorReader) (*Decima, error) {
 	d.stage.twice()
 	d.executor.twice()
 	return d, nil
-}
-
-// readTensor returns a copy of a tensor's elements, and crosses its name out.
-func readTensor(f *safetensors.File, unknown map[string]bool, name string, shape ...int) ([]float32, error) {
-	if !unknown[name] {
-		return nil, fmt.Errorf("tensor %s is missing", name)
-	}
-	delete(unknown, name)
-	t, err := f.Tensor(name)
-	if err != nil {
-		return nil, err
-	}
-	if t.DType() != tensor.F32 || !slices.Equal(t.Shape(), shape) {
-		return nil, fmt.Errorf("tensor %s: %v %v, want %v %v", name, t.DType(), t.Shape(), tensor.F32, shape)
-	}
-	list := slices.Clone(t.Float32s())
-	for i, v := range list {
-		if v := float64(v); math.IsNaN(v) || math.IsInf(v, 0) {
-			return nil, fmt.Errorf("tensor %s: element %d is %v", name, i, v)
-		}
-	}
-	return list, nil
 }
 
 // transpose returns w [rows, cols] as [cols, rows].

@@ -9,7 +9,6 @@ import (
 	"netllm/netllm"
 	"netllm/ops"
 	"netllm/tensor"
-	"netllm/tensor/safetensors"
 )
 
 // DecimaNetwork is [Decima] on a backend, as it is trained.
@@ -29,19 +28,7 @@ func NewDecimaNetwork(b ops.Backend, seed uint64) *DecimaNetwork {
 
 // Write writes the weights, to be read by [ReadDecima]. An old file is replaced only if replace is set.
 func (d *DecimaNetwork) Write(b ops.Backend, path string, metadata map[string]string, replace bool) error {
-	var entries []safetensors.Entry
-	for _, p := range d.Params() {
-		v := tensor.New(tensor.F32, p.Value.Shape()...)
-		if err := b.Download(v.Bytes(), p.Value); err != nil {
-			return fmt.Errorf("cjs: decima: %s: %w", p.Name, err)
-		}
-		entries = append(entries, safetensors.EntryOf(p.Name, v))
-	}
-	write := safetensors.Write
-	if replace {
-		write = safetensors.Replace
-	}
-	if err := write(path, metadata, entries); err != nil {
+	if err := netllm.WriteWeights(b, path, d.Params(), metadata, replace); err != nil {
 		return fmt.Errorf("cjs: decima: %w", err)
 	}
 	return nil

@@ -5,6 +5,7 @@ package cjs
 import (
 	"math"
 
+	"netllm/netllm"
 	"netllm/ops"
 	"netllm/tensor"
 )
@@ -37,9 +38,9 @@ func (t *ppo) pass(part []sample, w weights) (passed, error) {
 		}
 		var first [2]int
 		for i := range part {
-			a := choices{values[0][first[0] : first[0]+nStages[i]], actions[i].Stage}
-			b := choices{values[1][first[1] : first[1]+nExecutors[i]], actions[i].Executors - 1}
-			a.learn(b, &part[i], w, &sum, gradients[0][first[0]:], gradients[1][first[1]:])
+			a := netllm.NewOdds(values[0][first[0]:first[0]+nStages[i]], actions[i].Stage)
+			b := netllm.NewOdds(values[1][first[1]:first[1]+nExecutors[i]], actions[i].Executors-1)
+			learn(a, b, &part[i], w, &sum, gradients[0][first[0]:], gradients[1][first[1]:])
 			first[0], first[1] = first[0]+nStages[i], first[1]+nExecutors[i]
 		}
 		return stages, executors, gradients
@@ -60,65 +61,16 @@ func (t *ppo) pass(part []sample, w weights) (passed, error) {
 	return sum, err
 }
 
-// choices are scores, and which was chosen.
-type choices struct {
-	scores []float32
-	chosen int
-}
-
-// likelihood returns the probabilities of all, their entropy, and the log of that of the chosen.
-func (c choices) likelihood() (p []float64, entropy, logp float64) {
-	most := math.Inf(-1)
-	for _, s := range c.scores {
-		most = max(most, float64(s))
-	}
-	sum := 0.0
-	p = make([]float64, len(c.scores))
-	for i, s := range c.scores {
-		p[i] = math.Exp(float64(s) - most)
-		sum += p[i]
-	}
-	for i := range p {
-		if p[i] /= sum; p[i] > 0 {
-			entropy -= p[i] * math.Log(p[i])
-		}
-	}
-	return p, entropy, float64(c.scores[c.chosen]) - most - math.Log(sum)
-}
-
 // learn writes the gradients of a decision's loss by its scores, those of stages and those of executors: the clipped
 // ratio of its probability to that when it was played times its advantage, and its entropy over the log of the number of
 // choices.
-func (c choices) learn(executors choices, s *sample, w weights, sum *passed, gStages, gExecutors []float32) {
-	p, h, logp := c.likelihood()
-	q, k, logq := executors.likelihood()
-	change := logp + logq - s.logp
-	ratio := math.Exp(change)
-	sum.kl += ratio - 1 - change // Schulman's estimate
-	largest := max(math.Log(float64(len(p)*len(q))), math.Ln2)
-	sum.entropy += (h + k) / largest
-	pull := -w.each * s.advantage * ratio // of the loss, by the log of the probability
-	if s.advantage > 0 && ratio > 1+w.clip || s.advantage < 0 && ratio < 1-w.clip {
-		pull = 0
-	}
-	bonus := w.each * w.entropy / largest
-	for _, part := range []struct {
-		p       []float64
-		chosen  int
-		entropy float64
-		g       []float32
-	}{{p, c.chosen, h, gStages}, {q, executors.chosen, k, gExecutors}} {
-		for i, v := range part.p {
-			g := -pull * v
-			if i == part.chosen {
-				g += pull
-			}
-			if v > 0 {
-				g += bonus * v * (math.Log(v) + part.entropy)
-			}
-			part.g[i] = float32(g)
-		}
-	}
+func learn(stage, executors netllm.Odds, s *sample, w weights, sum *passed, gStages, gExecutors []float32) {
+	pull, kl := netllm.Clipped(stage.LogP+executors.LogP-s.logp, s.advantage, w.clip)
+	sum.kl += kl
+	largest := max(math.Log(float64(len(stage.P)*len(executors.P))), math.Ln2)
+	sum.entropy += (stage.Entropy + executors.Entropy) / largest
+	stage.Gradient(gStages, w.each*pull, w.each*w.entropy/largest)
+	executors.Gradient(gExecutors, w.each*pull, w.each*w.entropy/largest)
 }
 
 // Trained implements learner.

@@ -16,16 +16,15 @@ func TestPPOGradient(t *testing.T) {
 		for _, played := range []float64{-2.2, -2.6, -1.2} { // about as likely as now, less, more
 			w := weights{0.25, 0.2, 0.3}
 			loss := func() float64 {
-				_, h, p := choices{stages, 2}.likelihood()
-				_, k, q := choices{executors, 0}.likelihood()
-				ratio := math.Exp(p + q - played)
+				p, q := netllm.NewOdds(stages, 2), netllm.NewOdds(executors, 0)
+				ratio := math.Exp(p.LogP + q.LogP - played)
 				clipped := min(max(ratio, 1-w.clip), 1+w.clip)
-				return -w.each * (min(ratio*advantage, clipped*advantage) + w.entropy*(h+k)/math.Log(12))
+				return -w.each * (min(ratio*advantage, clipped*advantage) + w.entropy*(p.Entropy+q.Entropy)/math.Log(12))
 			}
 			s := &sample{advantage: advantage, logp: played}
 			g, f := make([]float32, 4), make([]float32, 3)
 			var sum passed
-			choices{stages, 2}.learn(choices{executors, 0}, s, w, &sum, g, f)
+			learn(netllm.NewOdds(stages, 2), netllm.NewOdds(executors, 0), s, w, &sum, g, f)
 			for _, part := range []struct{ scores, got []float32 }{{stages, g}, {executors, f}} {
 				for i := range part.scores {
 					was := part.scores[i]

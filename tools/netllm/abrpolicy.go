@@ -16,7 +16,12 @@ import (
 // learnedPolicy is the name of the policy that an adapter makes of a model.
 const learnedPolicy = "netllm"
 
-func abrPolicyNames() []string { return append(abr.PolicyNames(), oraclePolicy, learnedPolicy) }
+// pensievePolicy is the name of the network that adapt pensieve trains.
+const pensievePolicy = "pensieve"
+
+func abrPolicyNames() []string {
+	return append(abr.PolicyNames(), pensievePolicy, oraclePolicy, learnedPolicy)
+}
 
 // checkPolicies refuses a list with names that are not among the known, or one given twice.
 func checkPolicies(policies, known []string) error {
@@ -43,12 +48,14 @@ func addPolicies(cmd *cobra.Command, policies *[]string) {
 type learnedFlags struct {
 	model    modelFlags
 	adapter  string
+	pensieve string
 	quantile float64 // of the pool's returns: the target; below 0 the largest return
 }
 
 func (l *learnedFlags) add(cmd *cobra.Command) {
 	l.model.add(cmd)
 	cmd.Flags().StringVar(&l.adapter, "adapter", "", "use the adapter in `DIR`, as adapt abr writes it, for policy netllm")
+	cmd.Flags().StringVar(&l.pensieve, "pensieve", "", "use the weights in `FILE`, as adapt pensieve writes it, for policy pensieve")
 	cmd.Flags().Float64Var(&l.quantile, "target-quantile", -1, "want the `Q`-quantile, 0 to 1, of the returns of the pool's episodes\n(default the largest return)")
 	cmd.Flags().Lookup("target-quantile").DefValue = "0" // the help has its own words for the default
 }
@@ -68,6 +75,12 @@ func (l *learnedFlags) factories(policies []string, flags *cli.Flags, used cli.U
 	} else if l.adapter == "" {
 		return nil, nil, cli.Usagef("--policy %s needs --adapter", learnedPolicy)
 	}
+	switch asked := slices.Contains(policies, pensievePolicy); {
+	case asked && l.pensieve == "":
+		return nil, nil, cli.Usagef("--policy %s needs --pensieve", pensievePolicy)
+	case !asked && l.pensieve != "":
+		return nil, nil, cli.Usagef("--pensieve belongs to policy %q, which is not asked for", pensievePolicy)
+	}
 	done = func() {}
 	for _, name := range policies {
 		var f abr.Factory
@@ -79,6 +92,11 @@ func (l *learnedFlags) factories(policies []string, flags *cli.Flags, used cli.U
 			}
 		case oraclePolicy:
 			f, err = oracleFactory(flags, played)
+		case pensievePolicy:
+			var p *abr.Pensieve
+			if p, err = abr.ReadPensieve(l.pensieve); err == nil {
+				f = p.Factory(pensievePolicy)
+			}
 		default:
 			f, err = baseline(name, flags)
 		}

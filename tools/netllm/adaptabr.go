@@ -276,12 +276,17 @@ func (d *abrData) parts() (fit, held abr.TraceSet) {
 	return fit, held
 }
 
+// validation returns the sessions by which weights are chosen: of held-out traces, from random rows.
+func validation(held abr.TraceSet) ([]abr.Session, error) {
+	const validSeed, perTrace = 5, 3
+	return held.Sessions(abr.Plan{Start: abr.StartRandom, Episodes: perTrace * len(held.Traces), Seed: validSeed})
+}
+
 // teach fills in what learning values needs: sessions from random rows, of other traces for validation.
 func (d *abrData) teach(opt *abr.ValuesOptions, r abr.Recipe) (err error) {
-	const validSeed, perTrace = 5, 3
 	fit, held := d.parts()
 	opt.Video = d.video
-	if opt.Valid, err = held.Sessions(abr.Plan{Start: abr.StartRandom, Episodes: perTrace * len(held.Traces), Seed: validSeed}); err != nil {
+	if opt.Valid, err = validation(held); err != nil {
 		return err
 	}
 	opt.Own = func(round int) ([]abr.Session, error) {

@@ -63,7 +63,7 @@ func readJSON(t *testing.T, path string, v any) {
 
 // TestHelp keeps what --help prints.
 func TestHelp(t *testing.T) {
-	for _, name := range []string{"", "quickstart", "eval", "eval abr", "eval vp", "eval cjs", "eval all", "collect", "collect abr", "collect cjs", "adapt", "adapt abr", "adapt vp", "adapt cjs", "adapt track", "adapt decima", "generate", "logits", "plan", "pretrain", "data", "data import", "data check", "experiment", "experiment list", "experiment general", "experiment generalization", "experiment pretrained", "experiment llms", "experiment sizes", "experiment rank", "experiment window", "experiment cost", "experiment latency", "experiment vp-ablations", "report", "env"} {
+	for _, name := range []string{"", "quickstart", "eval", "eval abr", "eval vp", "eval cjs", "eval all", "collect", "collect abr", "collect cjs", "adapt", "adapt abr", "adapt vp", "adapt cjs", "adapt track", "adapt decima", "adapt pensieve", "generate", "logits", "plan", "pretrain", "data", "data import", "data check", "experiment", "experiment list", "experiment general", "experiment generalization", "experiment pretrained", "experiment llms", "experiment sizes", "experiment rank", "experiment window", "experiment cost", "experiment latency", "experiment vp-ablations", "report", "env"} {
 		t.Run("netllm "+name, func(t *testing.T) {
 			stdout, stderr := succeed(t, append(strings.Fields(name), "--help")...)
 			if stderr != "" {
