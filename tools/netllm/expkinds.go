@@ -133,7 +133,6 @@ func runGeneral(ctx context.Context, w *workbench) (*experiment.Outcome, error) 
 		title: "Tested as trained: baselines and NetLLM on three tasks",
 		lead: "The paper's main comparison, around a frozen language model of " + w.modelWords() + ". " +
 			"The paper's has 7 billion; its numbers stand beside for orientation.",
-		gains: true,
 	})
 }
 
@@ -163,7 +162,7 @@ func runGeneralization(ctx context.Context, w *workbench) (*experiment.Outcome, 
 		lead: "The policies of the main comparison, around a frozen language model of " + w.modelWords() + ", in the paper's other settings. " +
 			"The paper has one box chart for each task, and it is not known which setting it shows: its numbers stand beside all three together. That of viewport prediction must be the first, " +
 			"where the rules come out as there, within 0.2 degrees.",
-		gains: true, boxes: true,
+		boxes: true,
 	})
 }
 
