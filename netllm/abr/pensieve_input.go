@@ -16,8 +16,8 @@ type PensieveConfig struct {
 	Places  bool `json:"places"`  // the last quality and the chunks left are one of so many places, not a number
 }
 
-// DefaultPensieve returns this project's choice: the history that recipe best has, and half the published width, which learns
-// from four times as many decisions in the same time.
+// DefaultPensieve returns this project's choice: the history that recipe best has, and half the published width, which costs
+// about a quarter.
 func DefaultPensieve() PensieveConfig {
 	return PensieveConfig{History: 16, Width: 64, Places: true}
 }

@@ -219,8 +219,8 @@ func (t *pensieveTraining) judge(own *ownPlay) error {
 	return nil
 }
 
-// mostAdvantage is how large an advantage may be, in standard deviations. At 3, stalls that are rare and long count for too
-// little.
+// mostAdvantage is how large an advantage may be, in standard deviations: a session on a trace that brings next to nothing is
+// to leave something to learn of the others.
 const mostAdvantage = 10
 
 // batches calls step with the decisions in a new order, some at a time, until it says that it is done.
