@@ -21,7 +21,7 @@ func abrReport(e *evalResult) (*report.Report, error) {
 	sessions := e.Results[0].Sessions
 	lead := fmt.Sprintf("Which quality should a player fetch next, chunk by chunk, so that viewers see much, wait little and notice no switching? "+
 		"Policies played %s over %s.", counted(sessions, "session"), counted(e.Results[0].N, "trace"))
-	return &report.Report{Title: "Adaptive bitrate streaming", Lead: lead, Sections: sections, Facts: append(runFacts(e), leftOutFact(e)...)}, nil
+	return &report.Report{Title: "Adaptive bitrate streaming", Lead: lead, Sections: sections, Facts: runFacts(e)}, nil
 }
 
 // counted is a number of things.
@@ -32,11 +32,12 @@ func counted(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-func leftOutFact(e *evalResult) []report.Fact {
-	if e.ABRRun == nil || len(e.LeftOut) == 0 {
-		return nil
+// chosen says what --only, --except and --only-class left out, "" for nothing.
+func (r *ABRRun) chosen() string {
+	if r == nil || len(r.LeftOut) == 0 {
+		return ""
 	}
-	return []report.Fact{{Name: "left out", Value: counted(len(e.LeftOut), "trace")}}
+	return fmt.Sprintf(" Left out of %s: %s.", r.Traces, counted(len(r.LeftOut), "trace"))
 }
 
 // abrSections shows an evaluation that was scored by scoreABR.
@@ -44,7 +45,7 @@ func abrSections(e *evalResult) ([]report.Section, error) {
 	sections := []report.Section{{
 		Title: "Results",
 		Text: "QoE per chunk is the bitrate in Mbit/s, less 4.3 per second of rebuffering, less the change of bitrate from chunk to chunk, in Mbit/s. " +
-			"Intervals have 95 % confidence: bootstrap over traces, 10,000 resamples.",
+			"Intervals have 95 % confidence: bootstrap over traces, 10,000 resamples." + e.chosen(),
 		Table: pageTable(abrTable(e.Results), e.isCompared),
 	}}
 	if t := abrClassTable(e.Results); t != nil {

@@ -34,7 +34,7 @@ type ABRRun struct {
 // policyResult is a policy's score.
 type policyResult struct {
 	Policy  string          `json:"policy"`
-	N       int             `json:"n"`      // what mean is over: sessions in ABR, windows in VP, sequences in CJS, or the jobs of one
+	N       int             `json:"n"`      // what mean is over: traces in ABR, windows in VP, sequences in CJS, or the jobs of one
 	Metric  string          `json:"metric"` // "qoe" in ABR, "mae_deg" in VP, "jct_s" in CJS
 	Mean    float64         `json:"mean"`
 	StdErr  float64         `json:"stderr"`         // sd/sqrt(n)

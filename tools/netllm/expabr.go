@@ -12,6 +12,7 @@ import (
 	"netllm/netllm"
 	"netllm/netllm/abr"
 	"netllm/ops"
+	"netllm/tools/internal/cli"
 	"netllm/tools/internal/experiment"
 	"netllm/transformer"
 )
@@ -51,9 +52,10 @@ func (s abrScorer) open(video, traces string, start abr.StartRule) (*abrData, *a
 	return data, f, sums, err
 }
 
-// weights adds the hash of the published agents' weights to those of what a policy reads.
+// weights adds the hash of the published agents' weights to those of what policies read, if one of them reads these;
+// the oracle begins with what the agents play.
 func (s abrScorer) weights(policies []string, sums map[string]string) (map[string]string, error) {
-	if !slices.ContainsFunc(policies, abr.NeedsWeights) {
+	if !slices.ContainsFunc(policies, abr.NeedsWeights) && !slices.Contains(policies, "oracle") {
 		return sums, nil
 	}
 	dir, err := s.flags.DataDir()
@@ -214,13 +216,14 @@ func (s abrScorer) train(v variant) (*experiment.Unit, error) {
 // rule implements [scorer].
 func (s abrScorer) rule(policy, setting string) (*experiment.Unit, error) {
 	return s.unit("abr "+policy, policy, setting, nil, func(_ ops.Backend, do func(abr.Factory) error) error {
-		flags := s.flags
+		flags, one := s.flags, learnedFlags{quantile: -1}
 		flags.Seed = evalSeed
-		f, err := baseline(policy, &flags)
+		list, done, err := one.factories([]string{policy}, &flags, cli.Used{})
 		if err != nil {
 			return err
 		}
-		return do(f)
+		defer done()
+		return do(list[0])
 	})
 }
 

@@ -180,7 +180,7 @@ func (s cjsScorer) imitate(v variant, r cjs.Recipe) (*experiment.Unit, error) {
 	}
 	policy, seconds := cjsBestTeacher, 0.001*float64(r.Windows)
 	if r.Name == "paper" {
-		policy, seconds = cjsPaperTeacher, 0.02*float64(r.Windows)
+		policy, seconds = cjsPaperTeacher, 0.03*float64(r.Windows)+30*float64(s.from.sequences*max(1, r.Windows/r.ValidEvery))
 	}
 	pool := s.pool(policy)
 	r.Gradient, r.GradientJobs, r.GradientValid = nil, 0, 0
@@ -226,7 +226,7 @@ func (s cjsScorer) training(b ops.Backend, teacher string) (*cjsTraining, error)
 
 // rule implements [scorer].
 func (s cjsScorer) rule(policy, setting string) (*experiment.Unit, error) {
-	return s.unit("cjs "+policy, policy, setting, nil, func(_ ops.Backend, do func(cjs.Factory) error) error {
+	return s.unit("cjs "+policy, policy, setting, 0.3, nil, func(_ ops.Backend, do func(cjs.Factory) error) error {
 		f, err := s.teacher(policy)
 		if err != nil {
 			return err
@@ -241,7 +241,11 @@ func (s cjsScorer) learned(v variant, adapter *experiment.Unit, setting string) 
 	if err != nil {
 		return nil, err
 	}
-	return s.unit(v.String(), learnedPolicy, setting, adapter, func(b ops.Backend, do func(cjs.Factory) error) error {
+	perEpisode := 2.0
+	if v.train.Recipe == "paper" { // looks back twenty decisions
+		perEpisode = 30
+	}
+	return s.unit(v.String(), learnedPolicy, setting, perEpisode*m.slowness(v.body), adapter, func(b ops.Backend, do func(cjs.Factory) error) error {
 		return m.withBody(b, v.body, func(body transformer.Adaptable) error {
 			a, err := cjs.LoadAdapter(b, body, filepath.Join(adapter.Dir(), adapterDir))
 			if err != nil {
@@ -252,8 +256,8 @@ func (s cjsScorer) learned(v variant, adapter *experiment.Unit, setting string) 
 	})
 }
 
-// unit returns the unit in which a policy that open lends is scored.
-func (s cjsScorer) unit(label, policy, setting string, made *experiment.Unit, open func(b ops.Backend, do func(cjs.Factory) error) error) (*experiment.Unit, error) {
+// unit returns the unit in which a policy that open lends is scored; an episode takes it about so many seconds.
+func (s cjsScorer) unit(label, policy, setting string, perEpisode float64, made *experiment.Unit, open func(b ops.Backend, do func(cjs.Factory) error) error) (*experiment.Unit, error) {
 	at := slices.IndexFunc(cjsSettings, func(t cjsSetting) bool { return t.name == setting })
 	if at < 0 {
 		return nil, fmt.Errorf("cjs has no setting %q", setting)
@@ -276,9 +280,9 @@ func (s cjsScorer) unit(label, policy, setting string, made *experiment.Unit, op
 	} else {
 		key["jobs"], key["sequences"] = where.jobs, where.sequences
 	}
-	u := &experiment.Unit{Kind: "score-cjs", Label: label + " on " + setting, Seconds: 0.3 * float64(where.sequences*runs), Key: key}
+	u := &experiment.Unit{Kind: "score-cjs", Label: label + " on " + setting, Seconds: perEpisode * float64(where.sequences*runs), Key: key}
 	if made != nil {
-		u.Needs, u.Seconds = []*experiment.Unit{made}, 20*u.Seconds
+		u.Needs = []*experiment.Unit{made}
 	}
 	u.Do = func(ctx context.Context, job experiment.Job) (any, error) {
 		sequences, err := s.data.list(&where, evalSeed)

@@ -363,30 +363,33 @@ func less(reference, other *group) *difference {
 	return d
 }
 
-// allSettings is what groups of all settings together are called.
-const allSettings = "all unseen"
-
-// together adds groups of all settings of a task: every value weighs the same.
+// together adds groups of all settings of a task, called [experiment.Unseen]: every value weighs the same.
 func (c *compared) together(task string, settings []string) {
 	for _, g := range c.in(task, settings[0]) {
-		all := &group{Task: task, Setting: allSettings, Label: g.Label, Policy: g.Policy, Seeds: g.Seeds}
+		all := &group{Task: task, Setting: experiment.Unseen, Label: g.Label, Policy: g.Policy, Seeds: g.Seeds}
 		var values []float64
+		bySeed := make([][]float64, len(g.rows))
 		for _, setting := range settings {
-			for _, r := range c.of(task, setting, g.Label).rows {
+			for i, r := range c.of(task, setting, g.Label).rows {
 				all.rows = append(all.rows, r)
 				for _, v := range r.values {
-					values = append(values, float64(v))
+					values, bySeed[i] = append(values, float64(v)), append(bySeed[i], float64(v))
 				}
 			}
 		}
-		all.Mean, _ = stats.MeanSD(values)
+		var means []float64
+		for _, list := range bySeed {
+			mean, _ := stats.MeanSD(list)
+			means = append(means, mean)
+		}
+		all.Mean, all.SeedSD = stats.MeanSD(means)
 		all.Box = scored(policyResult{}, values).Box
 		c.Groups = append(c.Groups, all)
 	}
 	for _, g := range c.in(task, settings[0]) {
 		if g.Less != nil {
-			one := c.of(task, allSettings, g.Label)
-			one.Less = less(c.of(task, allSettings, g.Less.Reference), one)
+			one := c.of(task, experiment.Unseen, g.Label)
+			one.Less = less(c.of(task, experiment.Unseen, g.Less.Reference), one)
 		}
 	}
 }

@@ -222,7 +222,7 @@ func checkResults(t *testing.T, name string, c *compared) {
 			t.Errorf("abr: got %+v", abr.Less)
 		}
 	case "generalization":
-		if all := c.of("vp", allSettings, trackPolicy); all == nil || all.Box[0] > all.Box[1] || all.Box[1] > all.Box[2] {
+		if all := c.of("vp", experiment.Unseen, trackPolicy); all == nil || all.Box[0] > all.Box[1] || all.Box[1] > all.Box[2] {
 			t.Errorf("got %+v", all)
 		}
 	case "pretrained":

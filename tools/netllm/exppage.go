@@ -20,7 +20,6 @@ import (
 type pageText struct {
 	title, lead string
 	paper       string // experiment whose figures of the paper stand beside, if not its own
-	gains       bool   // the reference's difference from every other, and the gain
 	boxes       bool   // quartiles, and box charts
 	trials      bool   // learning rates that were tried
 	extra       []report.Section
@@ -73,7 +72,7 @@ func (w *workbench) outcome(c *compared, text pageText) (*experiment.Outcome, er
 		settings := w.config.Settings
 		if text.boxes && len(settings) > 1 {
 			c.together(task, settings)
-			settings = append([]string{allSettings}, settings...)
+			settings = append([]string{experiment.Unseen}, settings...)
 		}
 		for i, setting := range settings {
 			groups := c.in(task, setting)
@@ -113,14 +112,42 @@ func (w *workbench) outcome(c *compared, text pageText) (*experiment.Outcome, er
 			}
 		}
 	}
-	o.Sections = append(o.Sections, report.Section{Title: "Trainings", Text: "Each with one thread. Parameters are those that are trained, beside the frozen model's. Validation is the task's metric on data that are neither trained on nor tested.",
-		Table: trainingTable(c)})
+	trainings := trainingTable(c)
+	o.Tables = append(o.Tables, trainings)
+	o.Sections = append(o.Sections, report.Section{Title: "Trainings", Text: w.config.budgetWords() + " Each with one thread. Parameters are those that are trained, beside the frozen model's. Validation is the task's metric on data that are neither trained on nor tested.",
+		Table: page(trainings, nil)})
 	if text.trials && len(c.Tried) > 0 {
 		o.Sections = append(o.Sections, report.Section{Title: "Learning rates", Text: "Each was tried with the first seed; that with the best validation was taken for all.", Table: trialTable(c)})
 	}
 	o.Sections = append(o.Sections, text.extra...)
 	o.Sections = append(o.Sections, report.Section{Title: "The paper's numbers", Text: experiment.SurenessText})
 	return o, nil
+}
+
+// budgetWords say how much was trained.
+func (c *experimentConfig) budgetWords() string {
+	var parts []string
+	for _, task := range c.taskNames() {
+		for _, r := range c.task(task).Recipes {
+			var words []string
+			for _, n := range []struct {
+				v    int
+				name string
+			}{{r.Epochs, "epochs"}, {r.Windows, "windows"}, {r.Rounds, "rounds of relabelling"}, {r.Plays, "episodes in each"}, {r.Steps, "policy-gradient iterations"}} {
+				switch {
+				case n.v > 0:
+					words = append(words, thousands(n.v)+" "+n.name)
+				case n.v < 0:
+					words = append(words, "no "+n.name)
+				}
+			}
+			if words == nil {
+				words = []string{"as it is"}
+			}
+			parts = append(parts, task+" "+r.Recipe+": "+strings.Join(words, ", "))
+		}
+	}
+	return "Recipes were trained so: " + strings.Join(parts, "; ") + ". What is not said is the recipe's own."
 }
 
 // digits is how many of a task's metric are shown.
@@ -139,13 +166,7 @@ func scoreTable(groups []*group, text pageText) *cli.Table {
 	if text.boxes {
 		t.Columns = append(t.Columns, "25 %", "median", "75 %")
 	}
-	paper := slices.ContainsFunc(groups, func(g *group) bool { return paperOf(text, g) != nil })
-	if paper {
-		t.Columns = append(t.Columns, "paper", "sure")
-		if text.boxes {
-			t.Columns = append(t.Columns, "paper's box")
-		}
-	}
+	t.Columns = append(t.Columns, "paper", "sure", "paper's box")
 	for _, g := range groups {
 		row := []string{g.Label, "", number(g.Mean, n), interval(g.CI, n), ""}
 		if g.Seeds > 0 {
@@ -167,7 +188,7 @@ func scoreTable(groups []*group, text pageText) *cli.Table {
 		}
 		t.Add(append(row, make([]string, len(t.Columns)-len(row))...)...)
 	}
-	return t
+	return withoutEmpty(t)
 }
 
 // lessTable has what the reference has more or less than the others, or nil if there are none.
@@ -180,30 +201,31 @@ func lessTable(groups []*group, text pageText) *cli.Table {
 			continue
 		}
 		if t == nil {
-			t = &cli.Table{Text: 1, Columns: []string{d.Reference + " less", "difference, " + taskText[g.Task].unit, "95 %", "gain"}}
-			if text.gains {
-				t.Columns = append(t.Columns, "paper's gain", "sure")
-			}
+			t = &cli.Table{Text: 1, Columns: []string{d.Reference + " less", "difference, " + taskText[g.Task].unit, "95 %", "gain", "paper's gain", "sure"}}
 		}
 		row := []string{g.Label, number(d.Mean, n), interval(d.CI, n), number(d.Gain, 1) + " %"}
-		if f := paperOf(text, g); text.gains && f != nil && f.Gain != 0 {
+		if f := paperOf(text, g); f != nil && f.Gain != 0 {
 			row = append(row, number(f.Gain, 1)+" %", string(f.GainSure))
 		}
 		t.Add(append(row, make([]string, len(t.Columns)-len(row))...)...)
 	}
-	return t
+	if t == nil {
+		return nil
+	}
+	return withoutEmpty(t)
 }
 
 // paperOf is the paper's figure for a group, or nil.
 func paperOf(text pageText, g *group) *experiment.Figure {
-	if text.boxes && g.Setting != allSettings {
-		return nil
-	}
 	name := g.Label
 	if rest, ok := strings.CutPrefix(name, learnedPolicy+" "); ok && (rest == "best" || rest == "paper") {
 		name = learnedPolicy
 	}
-	return experiment.PaperFigure(text.paper, g.Task, name)
+	f := experiment.PaperFigure(text.paper, g.Task, name)
+	if f != nil && f.Setting != g.Setting {
+		return nil
+	}
+	return f
 }
 
 func interval(ci *stats.Interval, digits int) string {
@@ -216,19 +238,33 @@ func interval(ci *stats.Interval, digits int) string {
 // lessText says what differences are.
 func lessText(groups []*group) string {
 	text := "Paired, "
-	if groups[0].Setting == allSettings {
+	if groups[0].Setting == experiment.Unseen {
 		text = "Of the means; "
 	}
 	return text + "below 0 the first has less. The gain is in percent of the other's mean, as the paper states it, and positive where the first is better."
 }
 
-// page is a table for the page, with what was trained here marked.
+// page is a table for the page, with rows of groups that were trained here marked.
 func page(t *cli.Table, groups []*group) *report.Table {
 	out := &report.Table{Columns: t.Columns, Text: t.Text}
 	for i, cells := range t.Rows {
-		out.Rows = append(out.Rows, report.Row{Cells: cells, Mark: groups[i].Policy == learnedPolicy})
+		out.Rows = append(out.Rows, report.Row{Cells: cells, Mark: i < len(groups) && groups[i].Policy == learnedPolicy})
 	}
 	return out
+}
+
+// withoutEmpty leaves out columns that say nothing.
+func withoutEmpty(t *cli.Table) *cli.Table {
+	for i := len(t.Columns) - 1; i >= t.Text; i-- {
+		if slices.ContainsFunc(t.Rows, func(cells []string) bool { return cells[i] != "" }) {
+			continue
+		}
+		t.Columns = slices.Delete(t.Columns, i, i+1)
+		for k := range t.Rows {
+			t.Rows[k] = slices.Delete(t.Rows[k], i, i+1)
+		}
+	}
+	return t
 }
 
 func groupBars(groups []*group, text pageText) (report.Chart, error) {
@@ -295,8 +331,8 @@ func groupBoxes(groups []*group) (report.Chart, error) {
 }
 
 // trainingTable says what was trained, and how it went.
-func trainingTable(c *compared) *report.Table {
-	t := &report.Table{Text: 2, Columns: []string{"task", "label", "seed", "model", "rank", "window", "rate", "parameters", "seconds", "validation"}}
+func trainingTable(c *compared) *cli.Table {
+	t := &cli.Table{Text: 2, Columns: []string{"task", "label", "seed", "model", "rank", "window", "rate", "parameters", "seconds", "validation"}}
 	told := map[string]bool{}
 	for _, r := range c.Rows {
 		key := fmt.Sprint(r.Task, "\x00", r.Label, "\x00", r.Seed)
@@ -308,8 +344,8 @@ func trainingTable(c *compared) *report.Table {
 		if r.Validation != 0 {
 			valid = number(r.Validation, digits(r.Task)+1)
 		}
-		t.Rows = append(t.Rows, report.Row{Cells: []string{r.Task, r.Label, strconv.FormatUint(r.Seed, 10), thousands(r.ModelWeights), strconv.Itoa(r.Rank), strconv.Itoa(r.Window), fmt.Sprintf("%g", float32(r.LearningRate)),
-			thousands(r.Parameters), number(r.TrainSeconds, 0), valid}})
+		t.Add(r.Task, r.Label, strconv.FormatUint(r.Seed, 10), thousands(r.ModelWeights), strconv.Itoa(r.Rank), strconv.Itoa(r.Window), fmt.Sprintf("%g", float32(r.LearningRate)),
+			thousands(r.Parameters), number(r.TrainSeconds, 0), valid)
 	}
 	return t
 }

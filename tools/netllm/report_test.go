@@ -35,7 +35,7 @@ func TestReport(t *testing.T) {
 	savedEval(t, dir, "rules.json", append(synth, "--policy", "bba,mpc", "--timelines", "1")...)
 	savedEval(t, dir, "drawn-1.json", append(synth, "--policy", "random,bba", "--seed", "1")...)
 	savedEval(t, dir, "drawn-2.json", append(synth, "--policy", "random", "--seed", "2")...)
-	savedEval(t, dir, "elsewhere.json", "--video", "synth2", "--traces", "synth:n=3", "--policy", "rate")
+	savedEval(t, dir, "elsewhere.json", "--video", "synth2", "--traces", "synth:n=5", "--except", "synth_00[34]", "--policy", "rate")
 	put(t, filepath.Join(dir, "training.json"), `{"task": "abr", "model": "m", "body": "none", "recipe": {"name": "best"}, "seed": 3, "parameters": 7, "seconds": 1.5,
 		"loss": [{"step": 1, "loss": 2}, {"step": 2, "loss": 1}], "validation": [{"step": 2, "loss": 0.5}], "best_validation": 0.5, "command": "netllm adapt abr"}`)
 
@@ -46,7 +46,7 @@ func TestReport(t *testing.T) {
 		t.Errorf("got %q and %q", stdout, stderr)
 	}
 	text := readPage(t, out)
-	for _, want := range []string{"<title>All &lt;runs&gt;</title>", "Adaptive bitrate streaming: synth1, synth", "Adaptive bitrate streaming: synth2, synth:n=3",
+	for _, want := range []string{"<title>All &lt;runs&gt;</title>", "Adaptive bitrate streaming: synth1, synth", "Adaptive bitrate streaming: synth2, synth:n=5", "Left out of synth:n=5: 2 traces.",
 		"random (drawn-1)", "random (drawn-2)", "Paired differences", "Sessions over time", "Training: Adaptive bitrate streaming", "best validation",
 		"netllm eval abr", "prefers-color-scheme: dark", `name="viewport"`} {
 		if !strings.Contains(text, want) {

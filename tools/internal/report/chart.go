@@ -92,10 +92,13 @@ func newChart(caption string, legend []Key, height vg.Length, plots ...*plot.Plo
 	return Chart{Caption: caption, Legend: legend, SVG: render(chartWidth, height, plots), plots: plots, height: height}
 }
 
-// Phone is the chart as SVG for a narrow screen.
+// heavySVG is how many bytes of drawing are too many to have them twice.
+const heavySVG = 150_000
+
+// Phone is the chart as SVG for a narrow screen; "" if there is none but SVG.
 func (c Chart) Phone() template.HTML {
-	if c.plots == nil { // not drawn by this package
-		return c.SVG
+	if c.plots == nil || len(c.SVG) > heavySVG {
+		return ""
 	}
 	return render(phoneWidth, c.height, c.plots)
 }

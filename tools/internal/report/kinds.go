@@ -11,7 +11,6 @@ import (
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
-	"gonum.org/v1/plot/vg/draw"
 )
 
 // Group is a named set of values.
@@ -40,7 +39,7 @@ func Boxes(caption, label string, groups []Group) (Chart, error) {
 		p.Add(box)
 	}
 	p.NominalY(names...)
-	p.Y.Padding, p.Y.Tick.Label.XAlign = 10, draw.XRight
+	p.Y.Padding = 10
 	p.Y.Min, p.Y.Max = -0.5, float64(len(groups))-0.5
 	return newChart(caption, nil, vg.Length(60+28*len(groups)), p), nil
 }

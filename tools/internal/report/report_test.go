@@ -101,6 +101,26 @@ func TestCharts(t *testing.T) {
 	}
 }
 
+// TestHeavyCharts wants charts of many lines to be on the page once.
+func TestHeavyCharts(t *testing.T) {
+	var rows [][]Span
+	for i := range 20 {
+		rows = append(rows, nil)
+		for j := range 200 {
+			rows[i] = append(rows[i], Span{float64(j), float64(j) + 0.5, j})
+		}
+	}
+	for want, charts := range map[int][]Chart{1: {Gantt("heavy", "s", "y", rows)}, 2: {sampleBars(t)}} {
+		var b bytes.Buffer
+		if err := (&Report{Sections: []Section{{Charts: charts}}}).Write(&b); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Count(b.String(), "<svg"); got != want {
+			t.Errorf("%s: got %d drawings, want %d", charts[0].Caption, got, want)
+		}
+	}
+}
+
 func TestRoundTicks(t *testing.T) {
 	for _, ends := range [][2]float64{{1e300, 1e300}, {-1e308, 1e308}, {1e17, 1e17 + 64}} {
 		if n := len((roundTicks{}).Ticks(ends[0], ends[1])); n > 50 {
