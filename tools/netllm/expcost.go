@@ -63,11 +63,11 @@ func costKind() *experimentKind {
 
 func costDefaults(c *experimentConfig) {
 	c.Seeds = firstSeeds(1)
-	c.Cost = &costConfig{Steps: 10, Repeats: 3, Plan: true, Epochs: 5, Explore: 0.1, Large: &largeBody{Layers: 12, Width: 768, Batch: 4, Steps: 2, Repeat: 2}}
+	c.Cost = &costConfig{Steps: 10, Repeats: 3, Plan: true, Epochs: 8, Explore: 0.1, Large: &largeBody{Layers: 12, Width: 768, Batch: 4, Steps: 2, Repeat: 2}}
 	c.Tasks = map[string]*taskConfig{
 		"vp":  {Recipes: []trainConfig{{Recipe: "best"}}},
-		"abr": {Recipes: []trainConfig{{Recipe: "offline"}}, Episodes: 60},
-		"cjs": {Recipes: []trainConfig{{Recipe: "best", Windows: 16_000}}, Jobs: 30, Executors: 50, Episodes: 4, Sequences: 4},
+		"abr": {Recipes: []trainConfig{{Recipe: "offline"}}, Episodes: 100},
+		"cjs": {Recipes: []trainConfig{{Recipe: "best", Windows: 32_000}}, Jobs: 30, Executors: 50, Episodes: 4, Sequences: 4},
 	}
 	if c.Budget == fullBudget {
 		c.Cost.Steps, c.Cost.Repeats, c.Cost.Epochs, c.Cost.Large.Repeat = 40, 7, 20, 5

@@ -84,7 +84,7 @@ func costCompare(o *experiment.Outcome, found *costFound) error {
 	}
 	section := report.Section{Title: "Low-rank matrices and full fine-tuning", Table: plainPage(t),
 		Text: "Trained are matrices, encoder and head, or all of the body, encoder and head; the share is of the model's weights with what is trained. Memory is what the engine holds at the peak of an optimiser step, counted exactly by the same code " +
-			"on a backend that computes nothing (weights, gradients, moments, activations; not the data, and not the program). Seconds are of the median repeat, both ways in turn; an epoch is reckoned from a step."}
+			"on a backend that computes nothing (weights, gradients, moments, activations; not the data, and not the program); what activations lie in grows by pieces of up to 64 MiB. Seconds are of the median repeat, both ways in turn; an epoch is reckoned from a step."}
 	for _, c := range found.Compared {
 		section.Text += fmt.Sprintf(" %s, %s: recipe %s, steps of %d windows, %d timed in each of %d repeats; an epoch is %s windows, %s.", c.Task, c.Model, c.Recipe, c.Windows, c.Timed, len(c.LoRA.Steps), thousands(c.Epoch), c.EpochOf)
 	}

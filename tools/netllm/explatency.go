@@ -445,13 +445,13 @@ func latencyOutcome(w *workbench, systems []*latencySystem) (*experiment.Outcome
 		{Title: "Answers", Table: plainPage(t), Charts: []report.Chart{boxes},
 			Text: "Errors are mean absolute errors in degrees, the short way round, of the windows that the system answered validly; beside them stand those of the head and of repeating the last position on the same windows. " +
 				"A head's answer is one pass of the model, and its time the median of repeats; one in words is a pass for every token, timed once, with the tokenizer and the parser."},
-		{Title: "What is wrong with invalid answers", Table: plainPage(kinds), Text: "form: not only letters in their order and whole numbers between commas; unfinished: no end within as many tokens as the longest answer has; count: too few or too many rows or numbers; range: an angle that there is not. " +
+		{Title: "What is wrong with invalid answers", Table: plainPage(kinds), Text: "form: not only letters in their order, whole numbers between commas and a full stop; unfinished: no full stop within as many tokens as the longest answer has; count: too few or too many rows or numbers; range: an angle that there is not. " +
 			"A networking head cannot answer so."},
 	}
 	if len(samples.Rows) > 0 {
 		o.Sections = append(o.Sections, report.Section{Title: "Some of them", Table: samples})
 	}
-	o.Sections = append(o.Sections, report.Section{Title: "Form", Text: "A row is its letter and roll, pitch and yaw in whole degrees; digits are tokens of their own, letters make twenty rows countable for a small model. " +
+	o.Sections = append(o.Sections, report.Section{Title: "Form", Text: "A row is its letter and roll, pitch and yaw in whole degrees; digits are tokens of their own, letters make twenty rows countable for a small model, and a full stop ends an answer. " +
 		"Relative rows are displacements from the last position, absolute ones positions as published. Matrices stand beside every linear layer; the embedding and the output matrix are frozen; only answers' tokens count in the loss."},
 		report.Section{Title: "The paper's numbers", Text: experiment.SurenessText, Table: plainPage(paper)})
 	return o, nil

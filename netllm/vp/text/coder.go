@@ -4,6 +4,7 @@ package text
 
 import (
 	"fmt"
+	"strings"
 
 	"netllm/netllm/vp"
 	"netllm/transformer"
@@ -16,15 +17,16 @@ type Coder struct {
 	Form  Form
 	words *tokenizer.Tokenizer
 
-	answer    int // tokens of the longest answer, its end included
-	positions int // of the longest question with its answer
+	stops     []int32 // tokens with a full stop in them, and that which ends a text
+	answer    int     // tokens of the longest answer, its end included
+	positions int     // of the longest question with its answer
 }
 
 // alphabet has all that is written.
-const alphabet = "past:at:next:a-0,1b2c3d4e5f6g7h8i9jklmnopqrstuvwxyz"
+const alphabet = "past:at:next:a-0,1b2c3d4e5f6g7h8i9jklmnopqrstuvwxyz."
 
-// NewCoder returns a coder. It fails if the vocabulary cannot write the form's characters or has no token that ends a
-// text, or if the model has too few positions for the longest question and answer.
+// NewCoder returns a coder. It fails if the vocabulary cannot write the form's characters, or if the model has too few
+// positions for the longest question and answer.
 func NewCoder(f Form, words *tokenizer.Tokenizer, model transformer.Body) (*Coder, error) {
 	if err := f.Validate(); err != nil {
 		return nil, err
@@ -32,12 +34,15 @@ func NewCoder(f Form, words *tokenizer.Tokenizer, model transformer.Body) (*Code
 	if got := words.Decode(words.Encode(alphabet, false)); got != alphabet {
 		return nil, fmt.Errorf("text: the vocabulary writes %q as %q", alphabet, got)
 	}
-	if words.Vocab().EOS < 0 {
-		return nil, fmt.Errorf("text: the vocabulary has no token that ends a text")
-	}
 	// A character is at most one token; before the first there may be a token that begins a text and a blank.
 	question, answer := f.longest()
 	c := &Coder{Form: f, words: words, answer: answer + 2, positions: question + answer + 4}
+	v := words.Vocab()
+	for id := range v.Tokens {
+		if int32(id) == v.EOS || v.Type(id) != tokenizer.Control && strings.Contains(words.Decode([]int32{int32(id)}), end) {
+			c.stops = append(c.stops, int32(id))
+		}
+	}
 	if c.positions > model.MaxPositions() {
 		return nil, fmt.Errorf("text: %d rows seen and %d to come take up to %d tokens, the model has %d positions", f.History, f.Horizon, c.positions, model.MaxPositions())
 	}
@@ -57,7 +62,7 @@ func (c *Coder) question(w vp.Window) ([]int32, error) {
 	return append(ids, c.words.Encode(text, false)...), nil
 }
 
-// example is a question with its answer and the token that ends it.
+// example is a question with its answer.
 type example struct {
 	tokens []int32
 	answer int // place of the answer's first token
@@ -73,30 +78,23 @@ func (c *Coder) example(w vp.Window) (example, error) {
 	if err != nil {
 		return example{}, err
 	}
-	e := example{answer: len(ids)}
-	e.tokens = append(append(ids, c.words.Encode(text, false)...), c.words.Vocab().EOS)
-	return e, nil
+	return example{tokens: append(ids, c.words.Encode(text, false)...), answer: len(ids)}, nil
 }
 
-// read returns the text of an answer's tokens, and an error if these do not end it or are no text.
+// read returns the text of an answer's tokens, and an error if some are no text.
 func (c *Coder) read(ids []int32) (string, error) {
 	v := c.words.Vocab()
-	n := len(ids)
-	finished := n > 0 && ids[n-1] == v.EOS
-	if finished {
-		n--
+	if n := len(ids); n > 0 && ids[n-1] == v.EOS {
+		ids = ids[:n-1]
 	}
-	text := c.words.Decode(ids[:n])
-	for _, id := range ids[:n] {
+	text := c.words.Decode(ids)
+	for _, id := range ids {
 		if int(id) >= len(v.Tokens) { // models have more rows than tokens
 			return text, invalid(Malformed, "token %d is none of the vocabulary's", id)
 		}
 		if kind := v.Type(int(id)); kind == tokenizer.Control || kind == tokenizer.Unknown {
 			return text, invalid(Malformed, "token %d, %q, is no text", id, v.Tokens[id])
 		}
-	}
-	if !finished {
-		return text, invalid(Unfinished, "no end after %d tokens", len(ids))
 	}
 	return text, nil
 }

@@ -15,24 +15,28 @@ import (
 // Form is how a window is written. All numbers are whole degrees, roll, pitch and yaw between commas: digits are tokens of
 // their own in the vocabularies of small models, so that every digit saved is a pass saved, and an error of half a degree is
 // small beside the ten that predictions are off by. Every row begins with its letter, a, b, c and so on, where another sign would
-// have to stand between rows anyway: small models do not count to twenty, but know what comes after t. No blank is written,
-// which vocabularies differ about.
+// have to stand between rows anyway: small models do not count to twenty, but know what comes after t. An answer ends with a
+// full stop, which every model has learned; many have never seen the token that ends a text, and its row of the frozen output
+// matrix is what it was drawn as. No blank is written, which vocabularies differ about.
 //
 // Absolute, as published ones are, the positions themselves are written:
 //
 //	past:a0,12,-170b1,12,-172:next:
-//	a1,12,-174b1,11,-176c1,11,-178
+//	a1,12,-174b1,11,-176c1,11,-178.
 //
 // Relative, rows are displacements from the last one seen, the short way round, as the project's own network has them;
 // the last itself follows the others:
 //
 //	past:a-1,0,2:at:1,12,-172:next:
-//	a0,0,-2b0,-1,-4c0,-1,-6
+//	a0,0,-2b0,-1,-4c0,-1,-6.
 type Form struct {
 	Relative bool `json:"relative"`
 	History  int  `json:"history"` // rows seen
 	Horizon  int  `json:"horizon"` // rows to come
 }
+
+// end is what an answer ends with.
+const end = "."
 
 // letters is how many there are.
 const letters = 'z' - 'a' + 1
@@ -117,15 +121,16 @@ func (f Form) Answer(w vp.Window) (string, error) {
 	}
 	var b strings.Builder
 	writeRows(&b, rows)
+	b.WriteString(end)
 	return b.String(), nil
 }
 
 // longest returns the longest question and the longest answer that there are, in characters.
 func (f Form) longest() (question, answer int) {
 	absolute, relative := len("a-180,-90,-180"), len("a-180,-180,-180")
-	question, answer = len("past::next:")+f.History*absolute, f.Horizon*absolute
+	question, answer = len("past::next:")+f.History*absolute, f.Horizon*absolute+len(end)
 	if f.Relative {
-		question, answer = len("past::at::next:")+(f.History-1)*relative+absolute, f.Horizon*relative
+		question, answer = len("past::at::next:")+(f.History-1)*relative+absolute, f.Horizon*relative+len(end)
 	}
 	return question, answer
 }
@@ -136,7 +141,7 @@ type Kind string
 // The kinds of invalid answers.
 const (
 	Malformed  Kind = "form"       // anything but letters in their order and numbers between commas
-	Unfinished Kind = "unfinished" // no end within as many tokens as the longest answer has
+	Unfinished Kind = "unfinished" // no full stop within as many tokens as the longest answer has
 	Count      Kind = "count"      // too few or too many numbers or rows
 	Range      Kind = "range"      // an angle that there is not
 )
@@ -171,22 +176,26 @@ func invalid(kind Kind, format string, args ...any) error {
 func (f Form) Parse(answer string, w vp.Window) ([]vp.Angles, error) {
 	past := w.Past()
 	last := past[len(past)-1]
+	answer, finished := strings.CutSuffix(answer, end)
+	if !finished {
+		return nil, invalid(Unfinished, "no full stop after %.20q", answer[max(0, len(answer)-20):])
+	}
 	var rows []string
 	for i, begin := 0, 0; begin < len(answer); i++ { // the form of all comes before their number
 		if i == letters || answer[begin] != 'a'+byte(i) {
 			return nil, invalid(Malformed, "row %d begins with %.20q", i+1, answer[begin:])
 		}
-		end := len(answer)
+		next := len(answer)
 		if n := strings.IndexFunc(answer[begin+1:], func(c rune) bool { return c >= 'a' && c <= 'z' }); n >= 0 {
-			end = begin + 1 + n
+			next = begin + 1 + n
 		}
-		row := answer[begin+1 : end]
+		row := answer[begin+1 : next]
 		for number := range strings.SplitSeq(row, ",") {
 			if !isNumber(number) {
 				return nil, invalid(Malformed, "row %d: %.20q is no number", i+1, number)
 			}
 		}
-		rows, begin = append(rows, row), end
+		rows, begin = append(rows, row), next
 	}
 	if len(rows) == 0 {
 		return nil, invalid(Malformed, "nothing")

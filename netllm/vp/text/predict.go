@@ -45,8 +45,8 @@ func (p *Predictor) Close() error {
 	return b.Sync()
 }
 
-// Answer asks one question: the likeliest token follows, until one ends the text or there are as many as the longest
-// answer has. The error is not about what the answer says, which is Invalid's.
+// Answer asks one question: the likeliest token follows, until one ends the answer or there are as many as the longest
+// has. The error is not about what the answer says, which is Invalid's.
 func (p *Predictor) Answer(w vp.Window) (Answer, error) {
 	coder := p.tuned.Coder
 	ids, err := coder.question(w)
@@ -55,7 +55,7 @@ func (p *Predictor) Answer(w vp.Window) (Answer, error) {
 	}
 	p.cache.Truncate(0)
 	g := transformer.Greedy(coder.answer)
-	g.Stop = []int32{coder.words.Vocab().EOS}
+	g.Stop = coder.stops
 	said, err := transformer.Generate(p.c, p.tuned.Model, ids, p.cache, g)
 	if err != nil {
 		return Answer{}, err

@@ -99,7 +99,7 @@ func TestTuneLearns(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if a.Text != "a0,0,0b0,0,0" || a.Invalid != nil || a.Tokens != len(a.Text)+1 || len(a.Rows) != 2 || a.Rows[1] != w.Future()[1] {
+		if a.Text != "a0,0,0b0,0,0." || a.Invalid != nil || a.Tokens != len(a.Text) || len(a.Rows) != 2 || a.Rows[1] != w.Future()[1] {
 			t.Errorf("got %+v", a)
 		}
 	}
