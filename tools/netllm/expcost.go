@@ -22,12 +22,12 @@ import (
 
 // costConfig shapes the experiment.
 type costConfig struct {
-	Steps   int        `json:"timed_steps"` // optimiser steps in each repeat
-	Repeats int        `json:"repeats"`     // of both ways in turn
-	Large   *largeBody `json:"large,omitempty"`
-	Plan    bool       `json:"plan_llama2_7b,omitempty"`
-	Epochs  int        `json:"gathering_epochs"` // of training on a pool, collected once or anew before each; 0: not at all
-	Explore float64    `json:"explore"`          // abr: share of decisions by chance when the policy collects
+	Steps   int        `json:"timed_steps"`              // optimiser steps in each repeat
+	Repeats int        `json:"repeats"`                  // of both ways in turn
+	Large   *largeBody `json:"large,omitempty"`          // with task vp
+	Plan    bool       `json:"plan_llama2_7b,omitempty"` // likewise
+	Epochs  int        `json:"gathering_epochs"`         // of training on a pool, collected once or anew before each; 0: not at all
+	Explore float64    `json:"explore"`                  // abr: share of decisions by chance when the policy collects
 }
 
 // largeBody is a random model that only its size is of interest of.
@@ -90,9 +90,6 @@ func checkCost(c *experimentConfig) (errs []error) {
 		} else if err := l.shape().Validate(); err != nil {
 			errs = append(errs, fmt.Errorf("config: cost: large: %w", err))
 		}
-		if c.Tasks["vp"] == nil {
-			errs = append(errs, errors.New("config: cost: large: is measured with task vp, which is not there"))
-		}
 	}
 	for name, t := range c.Tasks {
 		switch {
@@ -122,7 +119,6 @@ type costGathered struct {
 }
 
 func runCost(ctx context.Context, w *workbench) (*experiment.Outcome, error) {
-	w.config.dropLarge()
 	var compared, gathering, all []*experiment.Unit
 	for _, name := range w.config.Models {
 		m, err := w.model(name)
@@ -142,7 +138,7 @@ func runCost(ctx context.Context, w *workbench) (*experiment.Outcome, error) {
 			}
 		}
 	}
-	if w.config.Cost.Large != nil {
+	if w.config.Cost.Large != nil && w.config.task("vp") != nil {
 		u, err := w.largeCost()
 		if err != nil {
 			return nil, err
@@ -151,7 +147,7 @@ func runCost(ctx context.Context, w *workbench) (*experiment.Outcome, error) {
 	}
 	all = slices.Concat(compared, gathering)
 	var plan *experiment.Unit
-	if w.config.Cost.Plan {
+	if w.config.Cost.Plan && w.config.task("vp") != nil {
 		plan = w.planUnit()
 		all = append(all, plan)
 	}
@@ -188,13 +184,6 @@ func runCost(ctx context.Context, w *workbench) (*experiment.Outcome, error) {
 		}
 	}
 	return costOutcome(w, found)
-}
-
-// dropLarge leaves out what is measured with a task that was not asked for.
-func (c *experimentConfig) dropLarge() {
-	if c.Tasks["vp"] == nil {
-		c.Cost.Large, c.Cost.Plan = nil, false
-	}
 }
 
 // costTask is what is measured of a task with a model.
@@ -318,6 +307,9 @@ func (s abrScorer) cost(v variant) (*costTask, error) {
 	}
 	_, _, sums, err := s.open(abrSettings[0].video, abrTrainingSet, "")
 	if err != nil {
+		return nil, err
+	}
+	if sums, err = s.weights([]string{teacher}, sums); err != nil {
 		return nil, err
 	}
 	f := s.config.Cost
