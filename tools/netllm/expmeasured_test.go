@@ -175,6 +175,14 @@ func TestCost(t *testing.T) {
 		t.Errorf("got once %+v, anew %+v, saved %v", g.Once, g.Anew, g.Saved)
 	}
 	checkPlan(t, found.Plan)
+	stdout, _ := succeed(t, "experiment", "cost", "--config", writeConfig(t, &experimentConfig{
+		Experiment: "cost", Budget: "small", Models: []string{byteModel(t)}, Seeds: []uint64{1},
+		Tasks: map[string]*taskConfig{"cjs": {Recipes: []trainConfig{{Recipe: "best"}}, Jobs: 6, Executors: 4, Episodes: 2}},
+		Cost:  &costConfig{Steps: 1, Repeats: 1, Large: &largeBody{Layers: 1, Width: 64, Batch: 2, Steps: 1, Repeat: 1}, Plan: true},
+	}), "--data", data, "--out", filepath.Join(t.TempDir(), "out"), "--store", t.TempDir())
+	if strings.Contains(stdout, "Llama 2 7B") || strings.Contains(stdout, "random 1x64") || !strings.Contains(stdout, "full fine-tuning") {
+		t.Errorf("without viewport prediction: got\n%s", stdout)
+	}
 	badLine(t, 2, "does not learn from a pool alone", "experiment", "cost", "--config",
 		configText(t, `{"experiment":"cost","budget":"small","models":["embedded"],"seeds":[1],"tasks":{"abr":{"recipes":[{"recipe":"best"}]}},"cost":{"timed_steps":1,"repeats":1,"gathering_epochs":1,"explore":0}}`))
 }
