@@ -290,7 +290,7 @@ func TestOutcome(t *testing.T) {
 func TestPaper(t *testing.T) {
 	seen := map[string]bool{}
 	for _, f := range Paper {
-		key := fmt.Sprint(f.Experiment, f.Task, f.System)
+		key := fmt.Sprint(f.Experiment, f.Task, f.Setting, f.System)
 		if seen[key] || !slices.Contains([]Sureness{Exact, Measured, Recalled}, f.Sure) || (f.Gain != 0) != (f.GainSure != "") || f.Mean == 0 {
 			t.Errorf("got %+v", f)
 		}
