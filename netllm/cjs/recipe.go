@@ -80,8 +80,8 @@ func NewRecipe(name string, body transformer.Adaptable, spec netllm.BodySpec, se
 			r.LoRA.Dropout, r.LoRA.Alpha = 0, float64(r.LoRA.Rank)
 		}
 		f := DefaultPPO()
-		f.Iterations, f.Epochs, f.Batches, f.LearningRate, f.Entropy, f.HalveEvery, f.Seed = 40, 1, 8, 6e-4, 0, 0, seed
-		r.Gradient, r.GradientJobs, r.GradientValid, r.GradientAverage = &f, 100, 5, 0.95
+		f.Iterations, f.Epochs, f.Batches, f.LearningRate, f.Entropy, f.HalveEvery, f.Seed = 20, 1, 8, 6e-4, 0, 0, seed
+		r.Gradient, r.GradientJobs, r.GradientValid = &f, 100, 5
 		return r, nil
 	}
 	return Recipe{}, fmt.Errorf("cjs: unknown recipe %q, known: %q", name, Recipes)

@@ -34,7 +34,8 @@ type adaptCJS struct {
 	rounds  int
 	rate    float64
 	from    string
-	steps   int // of the policy gradient
+	steps   int     // of the policy gradient
+	average float64 // of its weights
 }
 
 // defaultTeacher is the strongest rule.
@@ -98,6 +99,7 @@ func newAdaptCJS(line string) *cobra.Command {
 	fs.Float64Var(&a.rate, "learning-rate", 0, "train at `RATE` (default the recipe's)")
 	fs.IntVar(&a.steps, "gradient-iterations", -1, "play and learn by policy gradient `N` times (default the recipe's)")
 	fs.Lookup("gradient-iterations").DefValue = "0" // as above
+	fs.Float64Var(&a.average, "gradient-average", 0, "choose among running means of its weights, in which the old mean keeps\nthe share `P` per optimiser step (default the weights themselves)")
 	fs.StringVar(&a.from, "from", "", "begin with the adapter in `DIR`, which was trained to imitate, and only\ntake the policy-gradient steps")
 	a.data.addGenerated(cmd, 200, 50, 4)
 	a.flags.AddData(cmd)
@@ -114,6 +116,8 @@ func (a *adaptCJS) run(cmd *cobra.Command, line string) error {
 		return cli.Usagef("either --pool or --from is needed")
 	case a.steps < -1:
 		return cli.Usagef("--gradient-iterations %d: want 0 or more", a.steps)
+	case !(a.average >= 0 && a.average < 1):
+		return cli.Usagef("--gradient-average %v: want 0 or more, and less than 1", a.average)
 	case a.windows < 0:
 		return cli.Usagef("--windows %d: want 1 or more", a.windows)
 	case a.rounds < -1:
@@ -174,6 +178,7 @@ func (a *adaptCJS) run(cmd *cobra.Command, line string) error {
 	} else if a.steps == 0 {
 		r.Gradient = nil
 	}
+	r.GradientAverage = a.average
 	used.Print(cmd.ErrOrStderr())
 	open, workers := used.Worker(b)
 	train := cjsTraining{valid: valid, teacher: teacher, open: open, workers: workers, data: data, flags: &a.data, chatter: cmd.ErrOrStderr()}
