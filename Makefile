@@ -27,7 +27,8 @@ test-noasm:
 
 # The packages that start goroutines or are used from several.
 race:
-	$(GO) test -race ./ops/... ./internal/... ./tensor/... ./gpu/... ./transformer/convert ./netllm ./netllm/vp/...
+	$(GO) test -race ./transformer/convert ./netllm ./netllm/vp/... \
+		$$($(GO) list ./ops/... ./internal/... ./tensor/... ./gpu/... | grep -v -e /ops/asm -e /deferred) # kernels have no goroutines, and deferred is for tests
 	$(GO) test -race -skip 'Golden|Reference|Learns|Tuned|Seeds|Enumeration|Relaxed|OracleDisturbed|OracleAboveAll|Improves|LongTrace' ./netllm/abr ./netllm/cjs # numbers again, and minutes
 	$(GO) test -race -skip 'Golden|Oracle|TestCheckpoints' ./transformer ./transformer/tokenizer # numbers, one goroutine
 

@@ -70,6 +70,17 @@ type trainConfig struct {
 // task returns what is done with a task, or nil.
 func (c *experimentConfig) task(name string) *taskConfig { return c.Tasks[name] }
 
+// environment is what a command line needs in front of it to come to this configuration again: the folder in which a
+// sequence of jobs is found by its name.
+func (c *experimentConfig) environment() string {
+	for _, t := range c.Tasks {
+		if _, err := os.Stat(t.Sequence); t.Sequence != "" && err != nil {
+			return "NETLLM_SPEC=" + cli.ShellWord(os.Getenv("NETLLM_SPEC")) + " "
+		}
+	}
+	return ""
+}
+
 // taskNames are those of the tasks in their usual order.
 func (c *experimentConfig) taskNames() (names []string) {
 	for _, t := range allTasks {

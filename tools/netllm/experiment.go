@@ -229,7 +229,7 @@ func (r *experimentRun) run(cmd *cobra.Command, line string) error {
 	if err := w.openModels(); err != nil {
 		return err
 	}
-	run, err := experiment.Begin(r.out, r.kind.name, line, config, r.flags.Force)
+	run, err := experiment.Begin(r.out, r.kind.name, config.environment()+line, config, r.flags.Force)
 	if err != nil {
 		return err
 	}

@@ -306,6 +306,18 @@ func TestExperimentList(t *testing.T) {
 }
 
 // TestExperimentConfig wants every bad field in one line.
+func TestExperimentEnvironment(t *testing.T) {
+	here := filepath.Join(t.TempDir(), "jobs.json")
+	put(t, here, "{}")
+	t.Setenv("NETLLM_SPEC", "a folder")
+	for sequence, want := range map[string]string{"": "", referenceSequences: "NETLLM_SPEC='a folder' ", here: ""} {
+		c := &experimentConfig{Tasks: map[string]*taskConfig{"vp": {}, "cjs": {Sequence: sequence}}}
+		if got := c.environment(); got != want {
+			t.Errorf("%q: got %q, want %q", sequence, got, want)
+		}
+	}
+}
+
 func TestExperimentConfig(t *testing.T) {
 	c := tinyConfig(t, "general")
 	c.Budget, c.Seeds, c.Bodies, c.Settings = "huge", nil, []string{"soul"}, []string{"seen"}

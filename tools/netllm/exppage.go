@@ -114,7 +114,7 @@ func (w *workbench) outcome(c *compared, text pageText) (*experiment.Outcome, er
 	}
 	trainings := trainingTable(c)
 	o.Tables = append(o.Tables, trainings)
-	o.Sections = append(o.Sections, report.Section{Title: "Trainings", Text: w.config.budgetWords() + " Each with one thread. Parameters are those that are trained, beside the frozen model's. Validation is the task's metric on data that are neither trained on nor tested.",
+	o.Sections = append(o.Sections, report.Section{Title: "Trainings", Text: w.config.budgetWords() + " Each with one thread. Parameters are those that are trained, beside the frozen model's. Validation is the task's metric on data that are neither trained on nor tested; that of recipe paper of vp is the squared error of normalised angles, as published.",
 		Table: page(trainings, nil)})
 	if text.trials && len(c.Tried) > 0 {
 		o.Sections = append(o.Sections, report.Section{Title: "Learning rates", Text: "Each was tried with the first seed; that with the best validation was taken for all.", Table: trialTable(c)})
@@ -203,7 +203,10 @@ func lessTable(groups []*group, text pageText) *cli.Table {
 		if t == nil {
 			t = &cli.Table{Text: 1, Columns: []string{d.Reference + " less", "difference, " + taskText[g.Task].unit, "95 %", "gain", "paper's gain", "sure"}}
 		}
-		row := []string{g.Label, number(d.Mean, n), interval(d.CI, n), number(d.Gain, 1) + " %"}
+		row := []string{g.Label, number(d.Mean, n), interval(d.CI, n), ""}
+		if math.Abs(d.Gain) < 1000 { // percent of a mean near 0 say nothing
+			row[3] = number(d.Gain, 1) + " %"
+		}
 		if f := paperOf(text, g); f != nil && f.Gain != 0 {
 			row = append(row, number(f.Gain, 1)+" %", string(f.GainSure))
 		}

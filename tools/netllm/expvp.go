@@ -121,7 +121,7 @@ func (s vpScorer) train(v variant) (*experiment.Unit, error) {
 				if err != nil {
 					return err
 				}
-				t = trained{Parameters: result.Parameters, Seconds: result.Seconds, Best: result.Best, Rate: float64(r.LearningRate), Rank: rankOf(r.LoRA), Window: r.Network.History,
+				t = trained{Parameters: result.Parameters, Seconds: result.Seconds, Best: result.Best, Rate: float64(r.LearningRate), Rank: rankOf(r.LoRA), Window: r.Windows.History,
 					Loss: result.Loss, Valid: result.Valid, BaseSHA256: result.BaseSHA256}
 				return a.Write(job.Backend, filepath.Join(job.Dir, adapterDir), m.name, false)
 			})

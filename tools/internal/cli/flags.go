@@ -111,10 +111,15 @@ func JSONArgs(args []string) []string {
 func CommandLine(name string, args []string) string {
 	words := []string{name}
 	for _, a := range args {
-		if a == "" || strings.ContainsAny(a, " \t\n'\"\\$`&|;<>()*?[]#~!{}") {
-			a = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
-		}
-		words = append(words, a)
+		words = append(words, ShellWord(a))
 	}
 	return strings.Join(words, " ")
+}
+
+// ShellWord returns a as a word of a shell, in quotes if it needs them.
+func ShellWord(a string) string {
+	if a == "" || strings.ContainsAny(a, " \t\n'\"\\$`&|;<>()*?[]#~!{}") {
+		return "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
+	}
+	return a
 }

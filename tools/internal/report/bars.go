@@ -41,7 +41,7 @@ func Bars(caption, label, markName string, categories []string, series []BarSeri
 	p.Add(horizontalGrid(), b)
 	names := make([]string, len(categories))
 	for i, name := range categories {
-		names[i] = wrapped(name, 12)
+		names[i] = wrapped(name, min(12, max(6, 80/len(categories)))) // what fits below a group
 	}
 	p.NominalX(names...)
 	p.X.Color, p.X.LineStyle.Color = lineColor, lineColor
@@ -61,22 +61,27 @@ func Bars(caption, label, markName string, categories []string, series []BarSeri
 	return newChart(caption, legend, 250, p), nil
 }
 
-// wrapped breaks a label at spaces into lines of at most n letters where it can.
+// wrapped breaks a label at spaces, and behind hyphens, into lines of at most n letters where it can.
 func wrapped(label string, n int) string {
 	var b strings.Builder
 	line := 0
 	for _, word := range strings.Fields(label) {
-		switch {
-		case line == 0:
-		case line+1+len(word) > n:
-			b.WriteByte('\n')
-			line = 0
-		default:
-			b.WriteByte(' ')
-			line++
+		for i, part := range strings.SplitAfter(word, "-") {
+			space := min(1, line)
+			if i > 0 {
+				space = 0
+			}
+			switch {
+			case line > 0 && line+space+len(part) > n:
+				b.WriteByte('\n')
+				line = 0
+			case space > 0:
+				b.WriteByte(' ')
+				line++
+			}
+			b.WriteString(part)
+			line += len(part)
 		}
-		b.WriteString(word)
-		line += len(word)
 	}
 	return b.String()
 }

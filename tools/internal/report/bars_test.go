@@ -75,7 +75,7 @@ func TestBadBars(t *testing.T) {
 }
 
 func TestWrapped(t *testing.T) {
-	for label, want := range map[string]string{"default": "default", "a setting of many words": "a setting of\nmany words", "": "", "averyverylongword x": "averyverylongword\nx"} {
+	for label, want := range map[string]string{"default": "default", "a setting of many words": "a setting of\nmany words", "": "", "averyverylongword x": "averyverylongword\nx", "velocity-damped": "velocity-\ndamped", "udr-real": "udr-real", "a-b c-d": "a-b c-d"} {
 		if got := wrapped(label, 12); got != want {
 			t.Errorf("%q: got %q, want %q", label, got, want)
 		}
