@@ -72,20 +72,15 @@ func NewReplay(ctx context.Context, pool *netllm.Pool, video *Video, workers int
 	return r, nil
 }
 
-// Options returns what [Adapter.TrainValues] needs, but for backends: in each round the policy plays recordings again, from random rows
-// on; held-out recordings, evenly drawn from all, say which weights are the best.
-func (r *Replay) Options(recipe Recipe, video *Video) ValuesOptions {
-	opt := ValuesOptions{Video: video}
+// Options is [Recipe.PlaysOn] with the recordings; of those that are held out, some, evenly drawn from all, say which weights are the
+// best.
+func (r *Replay) Options(recipe Recipe, video *Video) (ValuesOptions, error) {
+	var valid []Session
 	n := min(len(r.Held), mostValid)
 	for i := range n {
-		opt.Valid = append(opt.Valid, r.Held[i*len(r.Held)/n])
+		valid = append(valid, r.Held[i*len(r.Held)/n])
 	}
-	opt.Own = func(round int) ([]Session, error) {
-		own, err := r.Fit.Sessions(Plan{Start: StartRandom, Episodes: recipe.RoundSessions, Shuffle: true, Seed: recipe.Seed<<16 + uint64(round)})
-		ByTrace(own)
-		return own, err
-	}
-	return opt
+	return recipe.PlaysOn(video, r.Fit, valid)
 }
 
 // values notes in t, from transition at on, what every quality would have been worth in the states of the recording.

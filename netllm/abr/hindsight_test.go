@@ -160,7 +160,10 @@ func TestReplayLearns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	opt := replay.Options(r, video)
+	opt, err := replay.Options(r, video)
+	if err != nil {
+		t.Fatal(err)
+	}
 	opt.Open, opt.Workers = func() ops.Backend { return b }, 1
 	var last ValuesProgress
 	opt.Each = func(p ValuesProgress) { last = p }

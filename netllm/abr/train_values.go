@@ -25,11 +25,10 @@ type ValuesProgress struct {
 
 // ValuesOptions is what learning values needs beside a pool.
 type ValuesOptions struct {
-	Video *Video
-	Valid []Session // by which weights are chosen: those with the largest mean QoE
+	Valid []Playlist // by which weights are chosen: those with the largest mean QoE
 
 	// Own returns the sessions that the policy plays in a round of relabelling, from 1 on.
-	Own func(round int) ([]Session, error)
+	Own func(round int) ([]Playlist, error)
 
 	// Open returns a backend for one of so many players at a time, see [Adapter.Factory].
 	Open    func() ops.Backend
@@ -67,8 +66,8 @@ func (a *Adapter) TrainValues(ctx context.Context, b ops.Backend, pool *netllm.P
 		return fmt.Errorf("abr: recipe %q learns no values", r.Name)
 	case len(pool.Values) != pool.Len()*Qualities:
 		return fmt.Errorf("abr: a pool without a planner's values, which recipe %q learns", r.Name)
-	case len(opt.Valid) == 0 || opt.Video == nil || r.Rounds > 0 && opt.Own == nil:
-		return fmt.Errorf("abr: learning values: %d validation sessions; rounds of relabelling need sessions and a video", len(opt.Valid))
+	case countSessions(opt.Valid) == 0 || r.Rounds > 0 && opt.Own == nil:
+		return fmt.Errorf("abr: learning values: %d validation sessions; rounds of relabelling need sessions", countSessions(opt.Valid))
 	}
 	t := &valuesTraining{a: a, b: b, opt: opt, rng: rand.New(rand.NewPCG(r.Seed, 0x76616c756573))}
 	if err := t.use(pool); err != nil {
@@ -194,11 +193,15 @@ func (t *valuesTraining) policy(name string) Factory {
 // look plays the validation sessions and keeps the weights if they are the best so far.
 func (t *valuesTraining) look(ctx context.Context) error {
 	lost, err := t.selection.Look(func() (float64, error) {
-		r, err := Evaluate(ctx, t.policy("validation"), t.opt.Video, t.opt.Valid, EvalOptions{Workers: t.opt.Workers})
-		if err != nil {
-			return 0, err
+		sum := 0.0
+		for _, p := range t.opt.Valid {
+			r, err := Evaluate(ctx, t.policy("validation"), p.Video, p.Sessions, EvalOptions{Workers: t.opt.Workers})
+			if err != nil {
+				return 0, err
+			}
+			sum += r.Mean * (float64(len(p.Sessions)) / float64(countSessions(t.opt.Valid))) // of one video: exactly its mean
 		}
-		return -r.Mean, nil
+		return -sum, nil
 	})
 	t.progress.Valid, t.progress.Best = -lost, -t.selection.Best
 	return err
@@ -206,17 +209,19 @@ func (t *valuesTraining) look(ctx context.Context) error {
 
 // relabel has the policy play, and a planner say what it could have done.
 func (t *valuesTraining) relabel(ctx context.Context) error {
-	sessions, err := t.opt.Own(t.progress.Round)
+	plays, err := t.opt.Own(t.progress.Round)
 	if err != nil {
 		return err
 	}
 	return t.selection.Try(func() error {
-		more, err := Collect(ctx, t.policy("own states"), t.opt.Video, sessions, CollectOptions{Workers: t.opt.Workers, Values: true})
-		if err != nil {
-			return err
-		}
 		all := transitionsOf(t.data.pool)
-		all.Append(more)
+		for _, p := range plays {
+			more, err := Collect(ctx, t.policy("own states"), p.Video, p.Sessions, CollectOptions{Workers: t.opt.Workers, Values: true})
+			if err != nil {
+				return err
+			}
+			all.Append(more)
+		}
 		return t.use(all.Pool(t.data.pool.Meta))
 	})
 }

@@ -36,7 +36,8 @@ type adaptABR struct {
 	epochs  int
 	windows int
 	rounds  int
-	own     int // sessions in a round
+	own     int     // sessions in a round
+	vary    float64 // share of those that are altered
 	rate    float64
 }
 
@@ -99,6 +100,7 @@ func newAdaptABR(line string) *cobra.Command {
 	fs.IntVar(&a.rounds, "rounds", -1, "label own states `N` times (default the recipe's; best and replay)")
 	fs.Lookup("rounds").DefValue = "0" // the help has its own words for the default
 	fs.IntVar(&a.own, "round-sessions", 0, "of `N` sessions each time (default the recipe's; best and replay)")
+	fs.Float64Var(&a.vary, "vary", 0, "play the `SHARE` of these on altered links and videos: better where it was not\ntrained, for a little where it was (best and replay)")
 	fs.Float64Var(&a.rate, "learning-rate", 0, "train at `RATE` (default the recipe's)")
 	a.data.add(cmd, "video1", "fcc-train")
 	a.data.addExclude(cmd)
@@ -119,6 +121,8 @@ func (a *adaptABR) run(cmd *cobra.Command, line string) error {
 		return cli.Usagef("--windows %d: want 1 or more", a.windows)
 	case a.rounds < -1 || a.own < 0:
 		return cli.Usagef("--rounds %d, --round-sessions %d: want 0 or more", a.rounds, a.own)
+	case !(a.vary >= 0 && a.vary <= 1):
+		return cli.Usagef("--vary %v: want a share, 0 to 1", a.vary)
 	case !(a.rate >= 0) || math.IsInf(a.rate, 0):
 		return cli.Usagef("--learning-rate %v: want a positive number", a.rate)
 	case err != nil:
@@ -131,8 +135,8 @@ func (a *adaptABR) run(cmd *cobra.Command, line string) error {
 	switch {
 	case values && (a.pool == "" || a.epochs > 0):
 		return cli.Usagef("recipe %s needs --pool and has no --epochs", a.recipe)
-	case !values && (a.windows > 0 || a.rounds >= 0 || a.own > 0):
-		return cli.Usagef("--windows, --rounds and --round-sessions belong to recipes best and replay")
+	case !values && (a.windows > 0 || a.rounds >= 0 || a.own > 0 || a.vary > 0):
+		return cli.Usagef("--windows, --rounds, --round-sessions and --vary belong to recipes best and replay")
 	case !values && a.data.choice.given():
 		return cli.Usagef("--only and --except belong to recipe best, which plays on traces: the pool of recipe %s has its own", a.recipe)
 	}
@@ -175,7 +179,7 @@ func (a *adaptABR) run(cmd *cobra.Command, line string) error {
 	if values {
 		fill(&a.windows, r.Windows)
 		fill(&a.own, r.RoundSessions)
-		if r.Windows, r.RoundSessions = a.windows, a.own; a.rounds >= 0 {
+		if r.Windows, r.RoundSessions, r.Vary = a.windows, a.own, a.vary; a.rounds >= 0 {
 			r.Rounds = a.rounds
 		}
 		a.data.videoOnly = a.recipe == replayRecipe
@@ -189,7 +193,7 @@ func (a *adaptABR) run(cmd *cobra.Command, line string) error {
 				err = fmt.Errorf("%s: %w", a.pool, err)
 			}
 		} else {
-			err = data.teach(&opt, r)
+			opt, err = data.teach(r)
 		}
 		if err != nil {
 			return err
@@ -282,19 +286,14 @@ func validation(held abr.TraceSet) ([]abr.Session, error) {
 	return held.Sessions(abr.Plan{Start: abr.StartRandom, Episodes: perTrace * len(held.Traces), Seed: validSeed})
 }
 
-// teach fills in what learning values needs: sessions from random rows, of other traces for validation.
-func (d *abrData) teach(opt *abr.ValuesOptions, r abr.Recipe) (err error) {
+// teach returns what learning values needs: sessions from random rows, of other traces for validation.
+func (d *abrData) teach(r abr.Recipe) (abr.ValuesOptions, error) {
 	fit, held := d.parts()
-	opt.Video = d.video
-	if opt.Valid, err = validation(held); err != nil {
-		return err
+	valid, err := validation(held)
+	if err != nil {
+		return abr.ValuesOptions{}, err
 	}
-	opt.Own = func(round int) ([]abr.Session, error) {
-		own, err := fit.Sessions(abr.Plan{Start: abr.StartRandom, Episodes: r.RoundSessions, Shuffle: true, Seed: r.Seed<<16 + uint64(round)})
-		abr.ByTrace(own)
-		return own, err
-	}
-	return nil
+	return r.PlaysOn(d.video, &fit, valid)
 }
 
 // replay returns what learning values needs, all of it from the pool's recordings, and the part of the pool that is learned from.
@@ -313,5 +312,6 @@ func (d *abrData) replay(ctx context.Context, pool *netllm.Pool, r abr.Recipe, w
 		return nil, abr.ValuesOptions{}, err
 	}
 	fmt.Fprintf(chatter, "adapt: %d recorded sessions to learn from, %d held out\n", len(replay.Fit.Traces), len(replay.Held))
-	return replay.Pool, replay.Options(r, d.video), nil
+	opt, err := replay.Options(r, d.video)
+	return replay.Pool, opt, err
 }

@@ -130,6 +130,7 @@ func (s abrScorer) recipe(v variant) (abr.Recipe, error) {
 		if v.train.Plays > 0 {
 			r.RoundSessions = v.train.Plays
 		}
+		r.Vary = v.train.Vary
 	} else if v.train.Epochs > 0 {
 		r.Epochs = v.train.Epochs
 	}
@@ -192,12 +193,13 @@ func (s abrScorer) train(v variant) (*experiment.Unit, error) {
 			if err != nil {
 				return nil, err
 			}
-			opt := abr.ValuesOptions{Open: func() ops.Backend { return job.Backend }, Workers: 1}
+			var opt abr.ValuesOptions
 			if r.Windows > 0 {
-				if err := data.teach(&opt, r); err != nil {
+				if opt, err = data.teach(r); err != nil {
 					return nil, err
 				}
 			}
+			opt.Open, opt.Workers = func() ops.Backend { return job.Backend }, 1
 			var t trained
 			err = m.withBody(job.Backend, r.Body, func(body transformer.Adaptable) error {
 				a, result, err := trainABR(ctx, job.Backend, body, pool, r, opt, io.Discard)

@@ -141,6 +141,9 @@ func (c *experimentConfig) budgetWords() string {
 					words = append(words, "no "+n.name)
 				}
 			}
+			if r.Vary > 0 {
+				words = append(words, fmt.Sprintf("%v %% of the episodes altered", 100*r.Vary))
+			}
 			if words == nil {
 				words = []string{"as it is"}
 			}
