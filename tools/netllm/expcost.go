@@ -53,7 +53,7 @@ func costKind() *experimentKind {
 			"existing policy collected once, and on that which the policy collects by itself before each\n" +
 			"epoch, with as many optimiser steps. Times are true only while nothing else runs.",
 		repeats: "costs: trainable share, memory, time; interaction in the time of training",
-		takes:   map[string]string{smallBudget: "10 min", fullBudget: "1 h"},
+		takes:   map[string]string{smallBudget: "5 min", fullBudget: "1 h"},
 		models:  []string{"stories260k/stories260k-f32.gguf"}, exclusive: true, defaults: costDefaults, check: checkCost, run: runCost,
 	}
 }

@@ -24,7 +24,7 @@ func experimentKinds() []*experimentKind {
 				"the setting that it was trained for: means with intervals, paired differences, and gains\n" +
 				"in percent, beside the paper's.",
 			repeats: "general evaluation: test setting equal to training setting",
-			takes:   map[string]string{smallBudget: "40 min", fullBudget: "10 h"},
+			takes:   map[string]string{smallBudget: "35 min", fullBudget: "10 h"},
 			models:  []string{embeddedName}, defaults: generalDefaults, run: runGeneral,
 		},
 		{

@@ -41,7 +41,7 @@ func latencyKind() *experimentKind {
 			"networking head, which has seen as many windows, on the same test windows, with one thread.\n" +
 			"Times are true only while nothing else runs.",
 		repeats: "answers by tokens: validity, and latency against the head",
-		takes:   map[string]string{smallBudget: "10 min", fullBudget: "2 h"},
+		takes:   map[string]string{smallBudget: "5 min", fullBudget: "2 h"},
 		models:  []string{"stories260k/stories260k-f32.gguf"}, defaults: latencyDefaults, check: checkLatency, run: runLatency,
 	}
 }

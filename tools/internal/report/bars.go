@@ -41,7 +41,7 @@ func Bars(caption, label, markName string, categories []string, series []BarSeri
 	p.Add(horizontalGrid(), b)
 	names := make([]string, len(categories))
 	for i, name := range categories {
-		names[i] = wrapped(name, min(12, max(6, 80/len(categories)))) // what fits below a group
+		names[i] = wrapped(name, max(6, min(24, 80/len(categories)))) // what fits below a group
 	}
 	p.NominalX(names...)
 	p.X.Color, p.X.LineStyle.Color = lineColor, lineColor
