@@ -21,7 +21,7 @@
 //     [Recipe] says how, and [Learned] is the policy that comes of it.
 //   - [Planner] knows a trace and what each quality is worth on it: a teacher.
 //     [Rebuild] makes traces of what the sessions of a pool recorded, and [Replay]
-//     experience of these. [Vary] makes other links and videos of those there are.
+//     experience of these. [Randomize] makes other links and videos of those there are.
 //   - [PensieveNetwork] is a small network to compare with, trained as
 //     [PensieveRecipe] says; [Actor] a published one.
 //

@@ -31,7 +31,7 @@ type Recipe struct {
 	ValidEvery    int     `json:"valid_every,omitempty"`    // windows between two looks at the validation sessions
 	Rounds        int     `json:"rounds,omitempty"`         // of relabelling
 	RoundSessions int     `json:"round_sessions,omitempty"` // that the policy plays in each
-	Vary          float64 `json:"vary,omitempty"`           // share of those that are on altered links and videos, see [Vary]
+	Randomized    float64 `json:"randomized,omitempty"`     // share of those that are on altered links and videos, see [Randomize]
 	Loss          string  `json:"loss,omitempty"`           // RegretLoss or ValueLoss
 	MostRegret    float64 `json:"most_regret,omitempty"`    // QoE; losing more than that counts as that
 	Average       float64 `json:"average,omitempty"`        // share of the old mean in the running mean of weights, per step; 0: no mean
@@ -110,8 +110,11 @@ func (r Recipe) Validate() error {
 	fields := []field{{"epochs", r.Epochs, 1}, {"stride", r.Stride, 1}}
 	if r.Windows != 0 {
 		fields = []field{{"windows", r.Windows, 1}, {"valid_every", r.ValidEvery, 1}, {"rounds", r.Rounds, 0}, {"round_sessions", r.RoundSessions, min(r.Rounds, 1)}}
-		if r.Loss != RegretLoss && r.Loss != ValueLoss || !(r.MostRegret > 0) || !(r.Average >= 0 && r.Average < 1) || !(r.Vary >= 0 && r.Vary <= 1) {
-			errs = append(errs, fmt.Errorf("abr: recipe: loss %q, at most %v, average %v, varied %v", r.Loss, r.MostRegret, r.Average, r.Vary))
+		if r.Loss != RegretLoss && r.Loss != ValueLoss || !(r.MostRegret > 0) || !(r.Average >= 0 && r.Average < 1) {
+			errs = append(errs, fmt.Errorf("abr: recipe: loss %q, at most %v, average %v", r.Loss, r.MostRegret, r.Average))
+		}
+		if !(r.Randomized >= 0 && r.Randomized <= 1) || r.Randomized > 0 && r.Rounds == 0 {
+			errs = append(errs, fmt.Errorf("abr: recipe: randomized %v with %d rounds: want a share, 0 to 1, of the sessions of a round or more", r.Randomized, r.Rounds))
 		}
 		if !r.Network.Alone {
 			errs = append(errs, errors.New("abr: recipe: values are learned of states that are shown alone"))

@@ -25,20 +25,20 @@ const replayRecipe = "replay"
 
 // adaptABR holds the flags of adapt abr.
 type adaptABR struct {
-	flags   cli.Flags
-	dev     cli.Device
-	model   modelFlags
-	body    bodyFlag
-	data    abrFlags
-	pool    string
-	out     string
-	recipe  string
-	epochs  int
-	windows int
-	rounds  int
-	own     int     // sessions in a round
-	vary    float64 // share of those that are altered
-	rate    float64
+	flags     cli.Flags
+	dev       cli.Device
+	model     modelFlags
+	body      bodyFlag
+	data      abrFlags
+	pool      string
+	out       string
+	recipe    string
+	epochs    int
+	windows   int
+	rounds    int
+	own       int     // sessions in a round
+	randomize float64 // share of those that are altered
+	rate      float64
 }
 
 // adaptResult is what adapt --json prints.
@@ -100,7 +100,7 @@ func newAdaptABR(line string) *cobra.Command {
 	fs.IntVar(&a.rounds, "rounds", -1, "label own states `N` times (default the recipe's; best and replay)")
 	fs.Lookup("rounds").DefValue = "0" // the help has its own words for the default
 	fs.IntVar(&a.own, "round-sessions", 0, "of `N` sessions each time (default the recipe's; best and replay)")
-	fs.Float64Var(&a.vary, "vary", 0, "play the `SHARE` of these on altered links and videos: better where it was not\ntrained, for a little where it was (best and replay)")
+	fs.Float64Var(&a.randomize, "randomize", 0, "play the `SHARE` of these on altered links and videos: better where it was not\ntrained, for a little where it was (best and replay)")
 	fs.Float64Var(&a.rate, "learning-rate", 0, "train at `RATE` (default the recipe's)")
 	a.data.add(cmd, "video1", "fcc-train")
 	a.data.addExclude(cmd)
@@ -121,8 +121,10 @@ func (a *adaptABR) run(cmd *cobra.Command, line string) error {
 		return cli.Usagef("--windows %d: want 1 or more", a.windows)
 	case a.rounds < -1 || a.own < 0:
 		return cli.Usagef("--rounds %d, --round-sessions %d: want 0 or more", a.rounds, a.own)
-	case !(a.vary >= 0 && a.vary <= 1):
-		return cli.Usagef("--vary %v: want a share, 0 to 1", a.vary)
+	case !(a.randomize >= 0 && a.randomize <= 1):
+		return cli.Usagef("--randomize %v: want a share, 0 to 1", a.randomize)
+	case a.randomize > 0 && a.rounds == 0:
+		return cli.Usagef("--randomize needs --rounds: it is the sessions of these that are altered")
 	case !(a.rate >= 0) || math.IsInf(a.rate, 0):
 		return cli.Usagef("--learning-rate %v: want a positive number", a.rate)
 	case err != nil:
@@ -135,8 +137,8 @@ func (a *adaptABR) run(cmd *cobra.Command, line string) error {
 	switch {
 	case values && (a.pool == "" || a.epochs > 0):
 		return cli.Usagef("recipe %s needs --pool and has no --epochs", a.recipe)
-	case !values && (a.windows > 0 || a.rounds >= 0 || a.own > 0 || a.vary > 0):
-		return cli.Usagef("--windows, --rounds, --round-sessions and --vary belong to recipes best and replay")
+	case !values && (a.windows > 0 || a.rounds >= 0 || a.own > 0 || a.randomize > 0):
+		return cli.Usagef("--windows, --rounds, --round-sessions and --randomize belong to recipes best and replay")
 	case !values && a.data.choice.given():
 		return cli.Usagef("--only and --except belong to recipe best, which plays on traces: the pool of recipe %s has its own", a.recipe)
 	}
@@ -179,7 +181,7 @@ func (a *adaptABR) run(cmd *cobra.Command, line string) error {
 	if values {
 		fill(&a.windows, r.Windows)
 		fill(&a.own, r.RoundSessions)
-		if r.Windows, r.RoundSessions, r.Vary = a.windows, a.own, a.vary; a.rounds >= 0 {
+		if r.Windows, r.RoundSessions, r.Randomized = a.windows, a.own, a.randomize; a.rounds >= 0 {
 			r.Rounds = a.rounds
 		}
 		a.data.videoOnly = a.recipe == replayRecipe

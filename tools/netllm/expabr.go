@@ -130,7 +130,7 @@ func (s abrScorer) recipe(v variant) (abr.Recipe, error) {
 		if v.train.Plays > 0 {
 			r.RoundSessions = v.train.Plays
 		}
-		r.Vary = v.train.Vary
+		r.Randomized = v.train.Randomized
 	} else if v.train.Epochs > 0 {
 		r.Epochs = v.train.Epochs
 	}

@@ -57,15 +57,15 @@ type taskConfig struct {
 
 // trainConfig is how long a recipe is trained, and how often.
 type trainConfig struct {
-	Recipe  string    `json:"recipe"`
-	Seeds   int       `json:"seeds,omitempty"`           // trained with so many of the seeds; 0: all
-	Epochs  int       `json:"epochs,omitempty"`          // vp; abr but for best
-	Windows int       `json:"windows,omitempty"`         // abr best, cjs
-	Rounds  int       `json:"rounds,omitempty"`          // of relabelling: abr best, cjs; -1: none
-	Plays   int       `json:"plays,omitempty"`           // sessions or episodes in each of them
-	Vary    float64   `json:"vary,omitempty"`            // abr best: share of them on altered links and videos
-	Steps   int       `json:"policy_gradient,omitempty"` // cjs: iterations; -1: none
-	Rates   []float64 `json:"learning_rates,omitempty"`  // several: chosen on validation with the first seed
+	Recipe     string    `json:"recipe"`
+	Seeds      int       `json:"seeds,omitempty"`           // trained with so many of the seeds; 0: all
+	Epochs     int       `json:"epochs,omitempty"`          // vp; abr but for best
+	Windows    int       `json:"windows,omitempty"`         // abr best, cjs
+	Rounds     int       `json:"rounds,omitempty"`          // of relabelling: abr best, cjs; -1: none
+	Plays      int       `json:"plays,omitempty"`           // sessions or episodes in each of them
+	Randomized float64   `json:"randomized,omitempty"`      // abr best: share of them on altered links and videos
+	Steps      int       `json:"policy_gradient,omitempty"` // cjs: iterations; -1: none
+	Rates      []float64 `json:"learning_rates,omitempty"`  // several: chosen on validation with the first seed
 }
 
 // task returns what is done with a task, or nil.
@@ -167,8 +167,8 @@ func (t *taskConfig) validate(task string, seeds int) (errs []error) {
 		if r.Seeds < 0 || r.Seeds > seeds || r.Epochs < 0 || r.Windows < 0 || r.Rounds < -1 || r.Plays < 0 || r.Steps < -1 {
 			bad("recipe %q: seeds %d of %d, epochs %d, windows %d, rounds %d, plays %d, policy_gradient %d", r.Recipe, r.Seeds, seeds, r.Epochs, r.Windows, r.Rounds, r.Plays, r.Steps)
 		}
-		if !(r.Vary >= 0 && r.Vary <= 1) || r.Vary != 0 && (task != "abr" || r.Recipe != "best") {
-			bad("recipe %q: vary %v: want a share, 0 to 1, of recipe best of abr", r.Recipe, r.Vary)
+		if !(r.Randomized >= 0 && r.Randomized <= 1) || r.Randomized != 0 && (task != "abr" || r.Recipe != "best") {
+			bad("recipe %q: randomized %v: want a share, 0 to 1, of recipe best of abr", r.Recipe, r.Randomized)
 		}
 		if slices.ContainsFunc(r.Rates, func(v float64) bool { return !(v > 0) || math.IsInf(v, 0) }) || repeats(r.Rates) {
 			bad("recipe %q: learning_rates %v: want positive numbers, each once", r.Recipe, r.Rates)

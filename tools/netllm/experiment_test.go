@@ -305,7 +305,7 @@ func TestExperimentList(t *testing.T) {
 	}
 }
 
-// TestExperimentConfig wants every bad field in one line.
+// TestExperimentEnvironment wants the folder of a sequence that lies nowhere else in front of the command.
 func TestExperimentEnvironment(t *testing.T) {
 	here := filepath.Join(t.TempDir(), "jobs.json")
 	put(t, here, "{}")
@@ -318,17 +318,18 @@ func TestExperimentEnvironment(t *testing.T) {
 	}
 }
 
+// TestExperimentConfig wants every bad field in one line.
 func TestExperimentConfig(t *testing.T) {
 	c := tinyConfig(t, "general")
 	c.Budget, c.Seeds, c.Bodies, c.Settings = "huge", nil, []string{"soul"}, []string{"seen"}
 	c.Tasks["vp"].Recipes[0].Recipe, c.Tasks["abr"].Policies, c.Tasks["cjs"].Runs = "better", []string{"bba", "abb", learnedPolicy}, -1
-	c.Tasks["abr"].Recipes = []trainConfig{{Recipe: "offline", Rates: []float64{1, 2}, Vary: 0.5}}
+	c.Tasks["abr"].Recipes = []trainConfig{{Recipe: "offline", Rates: []float64{1, 2}, Randomized: 0.5}}
 	c.Tasks["tcp"] = &taskConfig{}
 	err := c.Validate()
 	if err == nil {
 		t.Fatal("got no error")
 	}
-	for _, want := range []string{`budget "huge"`, "seeds []", `"soul"`, `setting "seen"`, `recipe "better"`, `policy "abb"`, `policy "netllm"`, "runs -1", "learning_rates", "vary 0.5", `task "tcp"`} {
+	for _, want := range []string{`budget "huge"`, "seeds []", `"soul"`, `setting "seen"`, `recipe "better"`, `policy "abb"`, `policy "netllm"`, "runs -1", "learning_rates", "randomized 0.5", `task "tcp"`} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("no word of %q in %v", want, err)
 		}

@@ -342,11 +342,11 @@ func runWindow(ctx context.Context, w *workbench) (*experiment.Outcome, error) {
 	})
 }
 
-// modelWords says how large the first model is, and with which budget it was adapted.
+// modelWords says how large the first model is.
 func (w *workbench) modelWords() string {
 	m, err := w.model(w.config.Models[0])
 	if err != nil { // was opened before
 		panic(err)
 	}
-	return fmt.Sprintf("%s weights (%s), with the %s budget", thousands(m.weights), m.name, w.config.Budget)
+	return fmt.Sprintf("%s weights (%s)", thousands(m.weights), m.name) // how long it was adapted, [experimentConfig.budgetWords] say
 }

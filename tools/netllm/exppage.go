@@ -141,8 +141,8 @@ func (c *experimentConfig) budgetWords() string {
 					words = append(words, "no "+n.name)
 				}
 			}
-			if r.Vary > 0 {
-				words = append(words, fmt.Sprintf("%v %% of the episodes altered", 100*r.Vary))
+			if r.Randomized > 0 {
+				words = append(words, fmt.Sprintf("%v %% of the episodes altered", 100*r.Randomized))
 			}
 			if words == nil {
 				words = []string{"as it is"}

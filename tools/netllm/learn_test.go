@@ -146,11 +146,11 @@ func TestValues(t *testing.T) {
 	if err != nil || p.Len() != 2*7*47 || len(p.Values) != 6*p.Len() {
 		t.Fatalf("a pool of %d transitions, %d values, %v", p.Len(), len(p.Values), err)
 	}
-	adapt := append([]string{"adapt", "abr", "--model", model, "--pool", pool, "--out", adapter, "--body", "none", "--windows", "12800", "--rounds", "1", "--round-sessions", "20", "--vary", "0.25", "--json", record}, data...)
+	adapt := append([]string{"adapt", "abr", "--model", model, "--pool", pool, "--out", adapter, "--body", "none", "--windows", "12800", "--rounds", "1", "--round-sessions", "20", "--randomize", "0.25", "--json", record}, data...)
 	succeed(t, adapt...)
 	var r adaptResult
 	readJSON(t, record, &r)
-	if r.Recipe.Name != "best" || r.Recipe.Vary != 0.25 || r.Decisions != p.Len()+20*47 || len(r.Valid) == 0 || r.Best < r.Valid[0].Loss {
+	if r.Recipe.Name != "best" || r.Recipe.Randomized != 0.25 || r.Decisions != p.Len()+20*47 || len(r.Valid) == 0 || r.Best < r.Valid[0].Loss {
 		t.Errorf("got %+v", r)
 	}
 	var e evalResult
@@ -165,7 +165,8 @@ func TestValues(t *testing.T) {
 	}{
 		{"epochs", "--epochs 2", "has no --epochs"},
 		{"offline windows", "--recipe offline --windows 3", "belong to recipes best and replay"},
-		{"vary", "--vary 2", "--vary 2: want a share"},
+		{"randomize", "--randomize 2", "--randomize 2: want a share"},
+		{"randomize without rounds", "--randomize 0.5 --rounds 0", "--randomize needs"},
 	} {
 		badLine(t, 2, c.want, append(adapt, strings.Fields(c.add+" --force")...)...)
 	}
@@ -193,7 +194,7 @@ func TestReplay(t *testing.T) {
 	}
 	var r adaptResult
 	readJSON(t, record, &r)
-	if r.Recipe.Name != "replay" || r.Recipe.Vary != 0 || r.Decisions != (12+2)*47 || r.Pool.Episodes != 12 || len(r.Valid) == 0 {
+	if r.Recipe.Name != "replay" || r.Recipe.Randomized != 0 || r.Decisions != (12+2)*47 || r.Pool.Episodes != 12 || len(r.Valid) == 0 {
 		t.Errorf("got %+v", r)
 	}
 	succeed(t, append([]string{"eval", "abr", "--policy", "netllm", "--adapter", adapter, "--model", model}, data...)...)

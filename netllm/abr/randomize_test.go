@@ -10,14 +10,14 @@ import (
 	"netllm/ops"
 )
 
-func TestVary(t *testing.T) {
+func TestRandomize(t *testing.T) {
 	set, err := OpenTraces("", "synth:n=6,max=6")
 	if err != nil {
 		t.Fatal(err)
 	}
 	video := SynthVideo("synth1", 1, 1)
 	before := append([]float64{}, set.Traces[0].Mbps...)
-	plays, err := Vary(video, set, 121, 3)
+	plays, err := Randomize(video, set, 121, 3)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,34 +40,34 @@ func TestVary(t *testing.T) {
 				t.Error(err)
 			}
 			by[s.Trace]++
-			if by[s.Trace] > variedOfTrace {
-				t.Errorf("%s is played more than %d times", s.Trace.Name, variedOfTrace)
+			if by[s.Trace] > sessionsOfTrace {
+				t.Errorf("%s is played more than %d times", s.Trace.Name, sessionsOfTrace)
 			}
 		}
 	}
 	if !reflect.DeepEqual(before, set.Traces[0].Mbps) {
 		t.Error("the traces themselves have changed")
 	}
-	again, err := Vary(video, set, 121, 3)
+	again, err := Randomize(video, set, 121, 3)
 	if err != nil || !reflect.DeepEqual(plays, again) {
 		t.Errorf("the same arguments give other sessions (%v)", err)
 	}
-	if none, err := Vary(video, set, 0, 3); err != nil || len(none) != 0 {
+	if none, err := Randomize(video, set, 0, 3); err != nil || len(none) != 0 {
 		t.Errorf("none: got %d, %v", len(none), err)
 	}
-	if _, err := Vary(video, &TraceSet{Name: "x"}, 1, 3); err == nil {
+	if _, err := Randomize(video, &TraceSet{Name: "x"}, 1, 3); err == nil {
 		t.Error("no traces: no error")
 	}
 }
 
-func TestVaryTrace(t *testing.T) {
+func TestAlterTrace(t *testing.T) {
 	trace := &Trace{Name: "even"}
 	for i := range 2000 {
 		trace.TimeSec, trace.Mbps = append(trace.TimeSec, float64(i)), append(trace.Mbps, 1)
 	}
 	low, high, outages := math.Inf(1), 0.0, 0
 	for seed := range uint64(200) {
-		v := varyTrace(trace, rand.New(rand.NewPCG(seed, 1)))
+		v := alterTrace(trace, rand.New(rand.NewPCG(seed, 1)))
 		least := math.Inf(1)
 		for _, m := range v.Mbps {
 			least, high = min(least, m), max(high, m)
@@ -103,10 +103,10 @@ func TestPlaysOn(t *testing.T) {
 	}
 	r.RoundSessions = 20
 	for _, c := range []struct {
-		vary                 float64
+		share                float64
 		real, altered, valid int
 	}{{0, 20, 0, 6}, {0.25, 15, 5, 12}, {1, 0, 20, 12}} {
-		r.Vary = c.vary
+		r.Randomized = c.share
 		if err := r.Validate(); err != nil {
 			t.Error(err)
 		}
@@ -115,7 +115,7 @@ func TestPlaysOn(t *testing.T) {
 			t.Fatal(err)
 		}
 		if n := countSessions(opt.Valid); n != c.valid {
-			t.Errorf("vary %v: %d validation sessions, want %d", c.vary, n, c.valid)
+			t.Errorf("randomized %v: %d validation sessions, want %d", c.share, n, c.valid)
 		}
 		plays, err := opt.Own(2)
 		if err != nil {
@@ -130,10 +130,14 @@ func TestPlaysOn(t *testing.T) {
 			}
 		}
 		if real != c.real || altered != c.altered {
-			t.Errorf("vary %v: %d sessions as they are and %d altered, want %d and %d", c.vary, real, altered, c.real, c.altered)
+			t.Errorf("randomized %v: %d sessions as they are and %d altered, want %d and %d", c.share, real, altered, c.real, c.altered)
 		}
 	}
-	r.Vary = 1.5
+	r.Rounds = 0
+	if r.Validate() == nil {
+		t.Error("altered sessions in no round: no error")
+	}
+	r.Rounds, r.Randomized = 1, 1.5
 	if r.Validate() == nil {
 		t.Error("a share of 1.5: no error")
 	}
