@@ -103,11 +103,11 @@ func TestResume(t *testing.T) {
 			if err := r.Do(t.Context(), second.units...); err != nil {
 				t.Fatal(err)
 			}
-			if got := int(second.did.Load()); got != 5-len(kept) || r.Fresh() != got || total(t, second) != 30 {
-				t.Errorf("%d workers, stopped at %d: got %d units done anew after %v, total %d", workers, stopAt, got, kept, total(t, second))
+			if got := int(second.did.Load()); got != 5-len(kept) || r.Fresh() != got || len(r.Units()) != 5 || total(t, second) != 30 {
+				t.Errorf("%d workers, stopped at %d: got %d of %d units done anew after %v, total %d", workers, stopAt, got, len(r.Units()), kept, total(t, second))
 			}
-			third := newWork(10, nil)
-			if err := newRunner(dir, workers).Do(t.Context(), third.units...); err != nil || third.did.Load() != 0 || total(t, third) != 30 {
+			third, again := newWork(10, nil), newRunner(dir, workers)
+			if err := again.Do(t.Context(), third.units[2]); err != nil || third.did.Load() != 0 || len(again.Units()) != 5 || total(t, third) != 30 {
 				t.Errorf("all there: got %v, %d done", err, third.did.Load())
 			}
 			changed := newWork(20, nil)

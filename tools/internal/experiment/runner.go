@@ -27,8 +27,8 @@ type Runner struct {
 	fresh int     // how many of them were not in the store
 }
 
-// Units returns all units that were asked for so far, with those that they needed and that had to be looked at,
-// each once.
+// Units returns all units that were asked for so far, and those that they needed, each once; of what a unit in the store
+// once needed, what is still there.
 func (r *Runner) Units() []*Unit { return r.all }
 
 // Fresh is how many of them this runner did itself.
@@ -120,11 +120,39 @@ func (p *plan) add(u *Unit) (*node, error) {
 	}
 	if u.Done() {
 		n.state = done
+		if err := p.runner.countNeeds(u); err != nil {
+			return nil, err
+		}
 	}
-	if !slices.ContainsFunc(p.runner.all, func(other *Unit) bool { return other.ID() == u.ID() }) {
-		p.runner.all = append(p.runner.all, u)
-	}
+	p.runner.count(u)
 	return n, nil
+}
+
+// count adds a unit to those that were asked for, if it is not among them.
+func (r *Runner) count(u *Unit) {
+	if !slices.ContainsFunc(r.all, func(other *Unit) bool { return other.ID() == u.ID() }) {
+		r.all = append(r.all, u)
+	}
+}
+
+// countNeeds counts what went into a unit that is done: an interrupted run has taken as much work as one that was not.
+func (r *Runner) countNeeds(u *Unit) error {
+	for _, need := range u.Needs {
+		if !need.Done() {
+			found, _, err := r.Store.find(need)
+			if err != nil {
+				return err
+			}
+			if !found { // it is gone, and not needed any more
+				continue
+			}
+		}
+		if err := r.countNeeds(need); err != nil {
+			return err
+		}
+		r.count(need)
+	}
+	return nil
 }
 
 // run does all of the plan.
